@@ -1,0 +1,17 @@
+# -DCROSVM_SANITIZE=address,undefined or thread: for every target of the build.
+if(CROSVM_SANITIZE)
+	set(_san -fsanitize=${CROSVM_SANITIZE} -fno-omit-frame-pointer)
+	if(CROSVM_SANITIZE MATCHES undefined)
+		list(APPEND _san -fno-sanitize-recover=undefined)
+	endif()
+	add_compile_options(${_san})
+	add_link_options(${_san})
+endif()
+if(CROSVM_FUZZ)
+	if(NOT CMAKE_C_COMPILER_ID MATCHES Clang)
+		message(FATAL_ERROR "CROSVM_FUZZ: libFuzzer comes with clang, and the compiler is "
+		        "${CMAKE_C_COMPILER_ID}; configure with CC=clang-14")
+	endif()
+	add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined)
+	add_link_options(-fsanitize=address,undefined)
+endif()

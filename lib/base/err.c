@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Filling struct vm_error. */
+#include "base/err.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+int cv_err(struct vm_error *e, int code, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!e)
+		return code;
+	e->code = -code;
+	va_start(ap, fmt);
+	vsnprintf(e->text, sizeof(e->text), fmt, ap);
+	va_end(ap);
+	return code;
+}
+
+int cv_err_prefix(struct vm_error *e, int code, const char *fmt, ...)
+{
+	char text[sizeof(e->text)];
+	size_t len;
+	va_list ap;
+
+	if (!e)
+		return code;
+	memcpy(text, e->text, sizeof(text));
+	va_start(ap, fmt);
+	vsnprintf(e->text, sizeof(e->text), fmt, ap);
+	va_end(ap);
+	len = strlen(e->text);
+	snprintf(e->text + len, sizeof(e->text) - len, ": %s", text);
+	e->code = -code;
+	return code;
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A virtqueue from the device's side, split (virtio 1.2 section 2.7) and packed
+ * (2.8) behind the same calls. A device pops chains, reads and writes them
+ * through the chain's own calls, and pushes them back in any order.
+ *
+ * Everything in the rings is the guest's: each field is read once, each index
+ * checked, each walk bounded. The first violation marks the queue broken: pop
+ * returns NULL from then on, nothing more is used, and the device asks for a
+ * reset. All memory is taken when the queue starts.
+ *
+ * One queue belongs to one thread (the device's loop) under the device lock.
+ */
+#ifndef CV_VIRTIO_VQ_H
+#define CV_VIRTIO_VQ_H
+
+#include <sys/uio.h>
+
+#include "core/mem.h"
+#include "core/slot.h"
+
+/* The longest chain that is walked; a longer one breaks the queue. */
+#define CV_CHAIN_MAX_SEGS 1024
+
+struct cv_seg {
+	uint64_t gpa;
+	uint32_t len;
+};
+
+/*
+ * A descriptor chain: first the device-readable part, then the device-writable
+ * one. Owned by the queue between pop and push.
+ */
+struct cv_chain {
+	uint16_t slot;		  /* 0 to queue size - 1, unique among those outstanding */
+	uint16_t n_read, n_write; /* segments of each part; the writable ones follow the readable */
+	uint64_t read_len, write_len; /* bytes */
+	const struct cv_seg *segs;    /* already checked to lie in guest memory */
+	uint16_t id, n_desc;	      /* the ring's: buffer id, descriptors taken (packed) */
+	bool out;		      /* popped and not yet pushed */
+};
+
+struct cv_vq {
+	bool ready;  /* the driver has enabled this queue */
+	bool broken; /* a violation was seen */
+	uint16_t size;
+	unsigned int index; /* which queue of the device */
+	/* below: the framework's alone; see vq.c */
+	const struct cv_mem *mem;
+	struct cv_log *log;
+	const char *name;
+	bool packed, event_idx, indirect;
+	bool pending; /* used entries since the last notification decision */
+	uint64_t desc, driver, device;
+	uint16_t avail, used; /* positions in cv_vq_config's format, wraps in bit 15 if packed */
+	uint16_t signalled;   /* the used position at the last decision */
+	int kick_fd, call_fd;
+	uint16_t n_out; /* chains outstanding */
+	uint16_t *free_slots, n_free;
+	struct cv_chain *chains; /* size entries */
+	struct cv_seg *segs;	 /* size * seg_max entries, touched as needed */
+	uint16_t seg_max;
+	size_t segs_bytes;
+	void (*on_broken)(struct cv_vq *vq);
+	void *ctx;
+};
+
+/* ---- the device's calls ---- */
+
+/* The next available chain, or NULL when there is none or the queue is broken or not ready. */
+struct cv_chain *cv_vq_pop(struct cv_vq *vq);
+
+/* Gives the last popped chain back to the available ring (no other pop or push in between). */
+void cv_vq_unpop(struct cv_vq *vq, struct cv_chain *c);
+
+/*
+ * Returns a chain with @written bytes of its writable part filled, counted from
+ * its beginning. The driver sees it at once; it is told by cv_vq_notify().
+ */
+void cv_vq_push(struct cv_vq *vq, struct cv_chain *c, uint32_t written);
+
+/* Interrupts the driver if it wants to hear of what was pushed since the last call. */
+void cv_vq_notify(struct cv_vq *vq);
+
+/* Whether pop would find something (or the queue is broken: false). */
+bool cv_vq_has_work(struct cv_vq *vq);
+
+/*
+ * Tells the driver not to kick (false) or to kick again (true). After enabling,
+ * returns whether work has arrived in between: then look again.
+ */
+bool cv_vq_enable_kicks(struct cv_vq *vq, bool on);
+
+/* For a device that finds a request it cannot even answer (too short for a status byte, say):
+ * marks the queue broken, which sets NEEDS_RESET. */
+void cv_vq_break(struct cv_vq *vq, const char *why);
+
+/* ---- a chain's bytes ---- */
+
+/* Copies from the readable part at @off; the number of bytes copied (short at its end). */
+size_t cv_chain_read(const struct cv_vq *vq, const struct cv_chain *c, uint64_t off, void *buf,
+		     size_t len);
+/* Copies into the writable part at @off; the number of bytes copied. */
+size_t cv_chain_write(const struct cv_vq *vq, const struct cv_chain *c, uint64_t off,
+		      const void *buf, size_t len);
+/* Iovecs of [off, off + len) of the readable part, for a system call. Their number, or
+ * -EINVAL past the end, -ENOBUFS when @max do not suffice. */
+int cv_chain_iov_read(const struct cv_vq *vq, const struct cv_chain *c, uint64_t off, uint64_t len,
+		      struct iovec *iov, int max) CV_MUST_CHECK;
+int cv_chain_iov_write(const struct cv_vq *vq, const struct cv_chain *c, uint64_t off, uint64_t len,
+		       struct iovec *iov, int max) CV_MUST_CHECK;
+
+/* ---- the framework's calls ---- */
+
+/*
+ * Starts a queue as configured: checks size, alignment and that the three areas
+ * lie in guest memory, and allocates. @vq is zeroed but for name, log, index,
+ * on_broken and ctx. A queue that is not ready succeeds and stays empty. 0,
+ * -EINVAL for a bad configuration (the guest's fault) or -ENOMEM.
+ */
+int cv_vq_start(struct cv_vq *vq, const struct cv_mem *mem, const struct cv_vq_config *config,
+		uint64_t features) CV_MUST_CHECK;
+
+/* Nothing is outstanding; writes the ring positions into @config unless NULL, frees. */
+void cv_vq_stop(struct cv_vq *vq, struct cv_vq_config *config);
+
+#endif

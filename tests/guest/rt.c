@@ -4,10 +4,12 @@
 
 #include <stdarg.h>
 
-#define COM1	     0x3f8
-#define DEBUGCON     0xe9
-#define SYSCALL_GATE 0x80
-#define FLAG_IF	     0x200u
+#define COM1	 0x3f8
+#define DEBUGCON 0xe9
+#define TRAP_NMI 2
+#define TRAP_UD	 6
+#define FLAG_IF	 0x200u
+#define SERVICE	 0x72743a73766321ull /* in rdi of a ud2 that asks for a service */
 
 enum rt_service { RT_SVC_HALT, RT_SVC_IRQ_ON, RT_SVC_IRQ_OFF, RT_SVC_EMPTY_IDT };
 
@@ -214,9 +216,10 @@ uint64_t rt_arg(const char *key, uint64_t dflt)
 	return v;
 }
 
+/* An undefined instruction, because not every KVM has int from CPL 3. */
 static void service(enum rt_service svc)
 {
-	__asm__ volatile("int %0" ::"i"(SYSCALL_GATE), "a"(svc) : "memory");
+	__asm__ volatile("ud2" ::"a"(svc), "D"(SERVICE) : "memory");
 }
 
 void rt_halt(void)
@@ -272,7 +275,8 @@ void rt_trap(struct rt_frame *f)
 	uint64_t cr2;
 
 	rt_irqs[f->vector & 0xff]++;
-	if (f->vector == SYSCALL_GATE) {
+	if (f->vector == TRAP_UD && f->rdi == SERVICE) {
+		f->rip += 2;
 		serve(f);
 		return;
 	}
@@ -280,7 +284,7 @@ void rt_trap(struct rt_frame *f)
 		rt_lapic_write(0xb0, 0);
 		return;
 	}
-	if (f->vector == 2)
+	if (f->vector == TRAP_NMI)
 		return;
 	__asm__ volatile("mov %%cr2, %0" : "=r"(cr2));
 	rt_fail("trap %lu error %lx rip %lx address %lx", f->vector, f->error, f->rip, cr2);
@@ -294,7 +298,7 @@ static void idt_build(void)
 
 		rt_idt[i].offset0 = (uint16_t)addr;
 		rt_idt[i].selector = 0x08;
-		rt_idt[i].type = i == SYSCALL_GATE ? 0xee00 : 0x8e00;
+		rt_idt[i].type = 0x8e00;
 		rt_idt[i].offset1 = (uint16_t)(addr >> 16);
 	}
 }

@@ -93,7 +93,7 @@ bool rt_arg_is(const char *key, const char *value);
 uint64_t rt_number(const char **s);	 /* decimal or 0x, leaves s behind it */
 const char *rt_arg_str(const char *key); /* up to the next blank, or NULL */
 
-/* kernel mode services, each an int 0x80 */
+/* kernel mode services */
 void rt_halt(void);
 void rt_irq_on(void);
 void rt_irq_off(void);

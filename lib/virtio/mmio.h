@@ -3,6 +3,8 @@
 #ifndef CV_VIRTIO_MMIO_H
 #define CV_VIRTIO_MMIO_H
 
+#include "base/err.h"
+#include "base/log.h"
 #include "core/hw.h"
 #include "core/irq.h"
 #include "virtio/virtio.h"

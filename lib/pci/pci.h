@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * PCI: functions on bus 0, configuration space, BARs that follow the command
+ * register, MSI-X. (PCI Local Bus 3.0, PCI Express 4.0 for ECAM.)
+ *
+ * A function embeds struct cv_pci_dev. Configuration accesses come from vCPU
+ * threads through ECAM or ports CF8/CFC, serialised by the root's lock; BAR
+ * accesses come through the bus, not under that lock.
+ */
+#ifndef CV_PCI_PCI_H
+#define CV_PCI_PCI_H
+
+#include "base/err.h"
+#include "base/log.h"
+#include "core/bus.h"
+#include "core/hw.h"
+#include "core/irq.h"
+
+#define CV_PCI_SLOTS	 32
+#define CV_PCI_CFG_SIZE	 4096u
+#define CV_PCI_BARS	 6
+#define CV_PCI_ECAM_SPAN (256u << 20) /* all buses; bus 0 takes the first MiB */
+#define CV_PCI_ECAM_BUS	 (1u << 20)
+
+struct cv_pci_dev;
+struct cv_pci_root;
+
+struct cv_pci_dev_ops {
+	/* optional hooks of a device that traps its configuration space (VFIO): return true when
+	 * the access has been handled. off is below 4096, len 1, 2 or 4, within one dword */
+	bool (*cfg_read)(struct cv_pci_dev *d, uint32_t off, unsigned int len, uint32_t *val);
+	bool (*cfg_write)(struct cv_pci_dev *d, uint32_t off, unsigned int len, uint32_t val);
+	/* optional: told after an ordinary write has changed the space */
+	void (*cfg_written)(struct cv_pci_dev *d, uint32_t off, unsigned int len);
+	/* optional: a BAR has been mapped at @base or unmapped (@base UINT64_MAX) */
+	void (*bar_moved)(struct cv_pci_dev *d, unsigned int bar, uint64_t base);
+	/* optional: PCI reset of the machine */
+	void (*reset)(struct cv_pci_dev *d);
+};
+
+enum cv_pci_bar_kind { CV_PCI_BAR_NONE, CV_PCI_BAR_IO, CV_PCI_BAR_MEM32, CV_PCI_BAR_MEM64 };
+
+struct cv_pci_bar {
+	enum cv_pci_bar_kind kind;
+	bool prefetch;
+	uint64_t size;	       /* power of two; at least 16 (memory) or 4 (I/O) */
+	struct cv_rslot *slot; /* what answers; NULL: mapped by other means (memory slots) */
+	uint64_t base;	       /* where it is mapped now; UINT64_MAX: nowhere */
+};
+
+struct cv_pci_dev {
+	const struct cv_pci_dev_ops *ops;
+	const char *name;
+	struct cv_pci_root *root; /* set by cv_pci_root_add */
+	unsigned int slot;	  /* device number 0 to 31 */
+	uint8_t cfg[CV_PCI_CFG_SIZE];
+	uint8_t writable[CV_PCI_CFG_SIZE]; /* bits the guest may write */
+	uint8_t w1c[CV_PCI_CFG_SIZE];	   /* bits that writing 1 clears */
+	struct cv_pci_bar bars[CV_PCI_BARS];
+	uint8_t cap_end, cap_last; /* where the next capability goes */
+	struct cv_irq *intx;	   /* NULL: no interrupt pin */
+};
+
+struct cv_pci_ids {
+	uint16_t vendor, device, subsys_vendor, subsys;
+	uint8_t class_code, subclass, prog_if, revision;
+};
+
+/* Fills header type 0. The struct is zeroed before. */
+void cv_pci_dev_init(struct cv_pci_dev *d, const char *name, const struct cv_pci_dev_ops *ops,
+		     const struct cv_pci_ids *ids);
+
+/* Describes BAR @bar (and @bar + 1 for 64 bits). -EINVAL: taken, bad size or number. */
+int cv_pci_dev_add_bar(struct cv_pci_dev *d, unsigned int bar, enum cv_pci_bar_kind kind,
+		       bool prefetch, uint64_t size, struct cv_rslot *slot) CV_MUST_CHECK;
+
+/* Appends a capability of @len bytes (with its two header bytes filled here); its offset, or
+ * -ENOSPC. @writable may be NULL (all read-only). */
+int cv_pci_dev_add_cap(struct cv_pci_dev *d, uint8_t id, const void *body, uint8_t len,
+		       const void *writable) CV_MUST_CHECK;
+
+/* Interrupt pin 1-4 (INTA-INTD) and the value firmware would put in the line register. */
+void cv_pci_dev_set_intx(struct cv_pci_dev *d, struct cv_irq *irq, uint8_t pin, uint8_t line);
+
+/* Raises or lowers INTx, honouring the command register's disable bit; sets the status bit. Any thread. */
+void cv_pci_dev_intx(struct cv_pci_dev *d, bool on);
+
+/* Bus master enable; any thread. */
+bool cv_pci_dev_bus_master(const struct cv_pci_dev *d);
+
+/* Where BARs are placed. Each window is (base, len). */
+struct cv_pci_windows {
+	uint64_t io_base, io_len, mem32_base, mem32_len, mem64_base, mem64_len;
+};
+
+int cv_pci_root_create(struct cv_pci_root **root, struct cv_bus *mmio, struct cv_bus *pio,
+		       const struct cv_pci_windows *windows, struct cv_log *log,
+		       struct vm_error *e) CV_MUST_CHECK;
+void cv_pci_root_destroy(struct cv_pci_root *root); /* functions removed before; NULL is fine */
+
+/* The ECAM block (CV_PCI_ECAM_BUS bytes: bus 0) and the CF8-CFF block (8 bytes, x86). */
+struct cv_rslot *cv_pci_root_ecam(struct cv_pci_root *root);
+struct cv_rslot *cv_pci_root_ports(struct cv_pci_root *root);
+
+/* Plugs a function in at @slot (or the lowest free number from 1 if negative). -EEXIST, -ENOSPC
+ * with "at most 31 devices". BARs get addresses from the windows and are decoded at once, as
+ * firmware would leave them (the guest may move them later). */
+int cv_pci_root_add(struct cv_pci_root *root, struct cv_pci_dev *d, int slot,
+		    struct vm_error *e) CV_MUST_CHECK;
+void cv_pci_root_remove(struct cv_pci_root *root, struct cv_pci_dev *d);
+
+/* Puts every function back: command register 0 → BARs as after add. */
+void cv_pci_root_reset(struct cv_pci_root *root);
+
+/* One configuration access to bus 0; all-ones and dropped where nothing is. For tests and hooks. */
+uint32_t cv_pci_cfg_read(struct cv_pci_root *root, unsigned int devfn, uint32_t off,
+			 unsigned int len);
+void cv_pci_cfg_write(struct cv_pci_root *root, unsigned int devfn, uint32_t off, unsigned int len,
+		      uint32_t val);
+
+/* The host bridge at slot 0 (a function with IDs and nothing else). */
+int cv_pci_bridge_create(struct cv_pci_dev **d, struct cv_pci_root *root,
+			 struct vm_error *e) CV_MUST_CHECK;
+void cv_pci_bridge_destroy(struct cv_pci_dev *d);
+
+#endif

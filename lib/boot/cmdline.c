@@ -64,7 +64,7 @@ int cv_cmdline_insert(struct cv_cmdline *c, const char *key, const char *value, 
 {
 	int err = check_text(key, '!', e);
 
-	err = err ?: value ? check_text(value, '!', e) : 0;
+	err = err ?: (value ? check_text(value, '!', e) : 0);
 	if (err)
 		return err;
 	if (key[0] == '\0' || strchr(key, '='))

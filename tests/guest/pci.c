@@ -58,8 +58,11 @@ void rt_pci_w32(const struct rt_pci *d, uint16_t off, uint32_t v)
 
 bool rt_pci_probe(struct rt_pci *d, uint8_t devfn)
 {
+	bool wanted = rt_word("ecam") || rt_arg_str("ecam");
+	uint64_t base = rt_arg("ecam", rt.ecam);
+
 	d->devfn = devfn;
-	d->ecam = rt.ecam && rt_word("ecam") ? rt.ecam + ((uint64_t)devfn << 12) : 0;
+	d->ecam = wanted && base ? base + ((uint64_t)devfn << 12) : 0;
 	return rt_pci_r16(d, 0) != 0xffff;
 }
 

@@ -21,7 +21,7 @@ struct rt_pci {
 	uint64_t ecam; /* of this function; 0: ports */
 };
 
-/* With "ecam" on the command line by MCFG's window, else by ports. */
+/* With "ecam" or "ecam=ADDRESS" on the command line by that window, else by ports. */
 bool rt_pci_probe(struct rt_pci *d, uint8_t devfn);
 
 uint8_t rt_pci_r8(const struct rt_pci *d, uint16_t off);

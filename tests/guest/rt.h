@@ -5,7 +5,8 @@
  * for the Linux 64-bit boot protocol (NAME-lb64.elf: the latter alone), run at
  * CPL 3 and take their arguments from the kernel command line as key=value.
  * Words every guest knows: tsc_khz=N, e9 (console copied to port 0xe9),
- * debug_exit=PORT (QEMU's isa-debug-exit, 0 for success), nopci, nommio, ecam.
+ * debug_exit=PORT (QEMU's isa-debug-exit, 0 for success), nopci, nommio, noindirect, noevent,
+ * ecam (PCI by the window MCFG names instead of ports; ecam=ADDRESS: by this one).
  *
  * Lines end with '\n' and go to COM1. A guest that succeeds powers off through
  * ACPI. One that does not prints "FAIL: reason", reports a panic to pvpanic

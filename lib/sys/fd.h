@@ -47,7 +47,7 @@ int cv_write_full(int fd, const void *buf, size_t len) CV_MUST_CHECK;
 int cv_pread_full(int fd, void *buf, size_t len, uint64_t off) CV_MUST_CHECK;
 int cv_pwrite_full(int fd, const void *buf, size_t len, uint64_t off) CV_MUST_CHECK;
 
-/* The size in bytes of a regular file or a block device, or -errno. */
+/* The size in bytes of a regular file or a block device; -EINVAL for anything else; or -errno. */
 int cv_fd_size(int fd, uint64_t *size) CV_MUST_CHECK;
 
 /* A non-blocking CLOEXEC eventfd, or -errno. */

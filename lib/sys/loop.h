@@ -51,12 +51,16 @@ struct cv_task {
 };
 
 /*
- * Something that may be looked at instead of sleeping. While pollers are
- * registered and one of them found work a short while ago, the loop spins over
- * them for at most its poll time before it sleeps.
+ * Something that may be looked at instead of sleeping. The loop spins over its
+ * pollers for at most its poll time after the last work, and only while that
+ * pays: a watch that fires soon after the loop fell asleep starts the spinning,
+ * one that fires late ends it.
  */
 struct cv_poller {
 	bool (*fn)(struct cv_poller *p); /* whether it found and did work */
+	/* optional: the spinning ends and the loop is about to sleep, so switch the notifications
+	 * on; whether work has arrived meanwhile (the loop then does not sleep) */
+	bool (*idle)(struct cv_poller *p);
 	pthread_mutex_t *lock;
 	struct cv_loop *loop; /* from here on: the loop's */
 	struct cv_list node;

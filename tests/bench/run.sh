@@ -1,0 +1,202 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Figures of crosvm beside those of QEMU microvm, in one run, by turns.
+#
+#   tests/bench/run.sh BUILD_DIR [boot|memory|blk|exits]...
+#
+# Environment: RUNS (5), SECS of a disk load (1.5), BENCH_DIR for the disk image
+# (TMPDIR or /var/tmp), DISK_MIB (256), CROSVM (the program), CROSVM_ARGS (more
+# options of its run), QEMU, QEMU_DRIVE (more properties of its -drive),
+# BENCH_SELF=1: QEMU in both roles, to see the noise.
+#
+# A ratio above 1 is in crosvm's favour. Medians; on a shared machine take
+# differences below a third for noise.
+set -euo pipefail
+
+if [ $# -lt 1 ]; then
+	sed -n '3,14s/^# \{0,1\}//p' "$0" >&2
+	exit 2
+fi
+build=$(cd "$1" && pwd)
+shift
+runs=${RUNS:-5}
+secs=${SECS:-1.5}
+ram=256
+qemu=${QEMU:-qemu-system-x86_64}
+
+find_one() { # NAME: the program of that name in the build tree
+	find "$build" -name "$1" -type f -perm -u+x | head -n 1
+}
+
+die() {
+	echo "bench: $*" >&2
+	exit 1
+}
+
+launch=$(find_one bench-launch)
+floor=$(find_one bench-floor)
+guests=$(dirname "$(find "$build" -name hello.elf | head -n 1)")
+crosvm=${CROSVM:-$(find_one crosvm)}
+[ -n "$launch" ] && [ -e "$guests/hello.elf" ] || die "$build has no bench-launch or no guests"
+[ -n "${BENCH_SELF:-}" ] || [ -x "$crosvm" ] || die "$build has no crosvm; BENCH_SELF=1 compares QEMU with itself"
+command -v "$qemu" >/dev/null || die "$qemu is not installed (Debian: qemu-system-x86)"
+[ -r /dev/kvm ] && [ -w /dev/kvm ] || die "no access to /dev/kvm"
+
+work=$(mktemp -d "${BENCH_DIR:-${TMPDIR:-/var/tmp}}/crosvm-bench.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+disk=$work/disk.img
+khz=$("$launch" tsc)
+
+# Real blocks, in the page cache.
+dd if=/dev/zero of="$disk" bs=1M count="${DISK_MIB:-256}" status=none
+cat "$disk" >/dev/null
+
+# command A|B GUEST CMDLINE: sets cmd. A is ours.
+command_for() {
+	local guest=$guests/$2.elf
+
+	if [ "$1" = A ] && [ -z "${BENCH_SELF:-}" ]; then
+		# shellcheck disable=SC2206
+		cmd=("$crosvm" run -m $ram -c 1 ${CROSVM_ARGS:-} --rwdisk "$disk" -p "$3" "$guest")
+		return
+	fi
+	cmd=("$qemu" -nodefaults -no-user-config -display none -no-reboot -serial stdio
+		-M microvm,acpi=off,pit=off,pic=off,rtc=off,isa-serial=on -accel kvm -cpu host -m $ram
+		-kernel "$guest" -append "$3 debug_exit=0xf4" -device isa-debug-exit,iobase=0xf4
+		-global virtio-mmio.force-legacy=false
+		-drive "id=d,file=$disk,format=raw,if=none${QEMU_DRIVE:+,$QEMU_DRIVE}"
+		-device virtio-blk-device,drive=d)
+}
+
+median() { # numbers on stdin, one a line
+	sort -n | awk '{ v[NR] = $1 } END {
+		if (NR == 0) print "-"
+		else print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'
+}
+
+row() { # NAME UNIT less|more A B [NOTE]
+	awk -v name="$1" -v unit="$2" -v sense="$3" -v a="$4" -v b="$5" -v note="${6:-}" 'BEGIN {
+		r = "-"
+		if (a + 0 > 0 && b + 0 > 0)
+			r = sprintf("%.2f", sense == "less" ? b / a : a / b)
+		else if (sense == "less" && a == 0 && b + 0 > 0)
+			r = "inf"
+		printf "%-34s %-9s %12s %12s %8s  %s\n", name, unit, a, b, r, note }'
+}
+
+header() {
+	printf '\n%-34s %-9s %12s %12s %8s\n' "$1" unit crosvm "QEMU microvm" ratio
+}
+
+boot() {
+	local i v
+
+	: >"$work/A"; : >"$work/B"; : >"$work/floor"
+	for ((i = 0; i < 4 * runs; i++)); do
+		for v in A B; do
+			command_for $v hello quiet
+			"$launch" first -- "${cmd[@]}" 2>>"$work/err" >>"$work/$v" || true
+		done
+		"$launch" first -- "$floor" "$guests/hello-lb64.elf" $ram >>"$work/floor"
+	done
+	header "exec to the guest's first byte"
+	row "median of $((4 * runs))" ms less "$(median <"$work/A" | awk '{ print $1 / 1000 }')" \
+		"$(median <"$work/B" | awk '{ print $1 / 1000 }')" \
+		"KVM's floor $(median <"$work/floor" | awk '{ print $1 / 1000 }')"
+	row "fastest" ms less "$(sort -n "$work/A" | awk 'NR == 1 { print $1 / 1000 }')" \
+		"$(sort -n "$work/B" | awk 'NR == 1 { print $1 / 1000 }')" \
+		"KVM's floor $(sort -n "$work/floor" | awk 'NR == 1 { print $1 / 1000 }')"
+}
+
+field() { # NAME FILE: the values of NAME=
+	grep -o "\\b$1=[0-9]*" "$2" | cut -d= -f2
+}
+
+memory() {
+	local i v n=$(((runs + 1) / 2)) name title
+
+	: >"$work/A"; : >"$work/B"
+	for ((i = 0; i < n; i++)); do
+		for v in A B; do
+			command_for $v idle quiet
+			"$launch" idle 5 $ram -- "${cmd[@]}" 2>>"$work/err" >>"$work/$v" || true
+		done
+	done
+	header "an idle guest"
+	while read -r name title; do
+		row "$title" - less "$(field "$name" "$work/A" | median)" "$(field "$name" "$work/B" | median)"
+	done <<-END
+		private_kib private memory, no guest RAM, KiB
+		pss_kib proportional, no guest RAM, KiB
+		threads threads
+		processes processes
+		switches context switches in 5 s
+	END
+}
+
+# What one load reaches, by the outside clock: requests a second and MiB/s.
+one_load() { # A|B CMDLINE
+	command_for "$1" blk "$2 tsc_khz=$khz"
+	"$launch" lines -- "${cmd[@]}" 2>>"$work/err" | tee "$work/last" | awk '
+		$2 == "begin" { t = $1 }
+		$2 == "end" { us = $1 - t; split($3, n, "="); split($4, b, "=")
+			print int(n[2] * 1000000 / us), int(b[2] * 1000000 / us / 1048576) }'
+	if grep -q FAIL "$work/last"; then cat "$work/last" >&2; fi
+}
+
+load() { # NAME COLUMN UNIT CMDLINE
+	local i v
+
+	: >"$work/A"; : >"$work/B"
+	for ((i = 0; i < runs; i++)); do
+		for v in A B; do
+			one_load $v "$4" >>"$work/$v"
+		done
+	done
+	row "$1" "$3" more "$(cut -d' ' -f"$2" "$work/A" | median)" "$(cut -d' ' -f"$2" "$work/B" | median)"
+}
+
+blk() {
+	# The guest counts time in whole milliseconds of its TSC.
+	local t="msecs=$(awk -v s="$secs" 'BEGIN { print int(s * 1000) }')"
+
+	header "virtio-blk, file in the page cache"
+	load "4 KiB random read, QD 1" 1 IOPS "$t qd=1"
+	load "4 KiB random read, QD 32" 1 IOPS "$t qd=32"
+	load "4 KiB random read, QD 128" 1 IOPS "$t qd=128"
+	load "4 KiB random write, QD 32" 1 IOPS "$t qd=32 rw=w"
+	load "128 KiB stream read, QD 16" 2 MiB/s "$t qd=16 bs=128K mode=seq"
+	load "128 KiB stream write, QD 16" 2 MiB/s "$t qd=16 bs=128K mode=seq rw=w"
+}
+
+exits() {
+	local i v name
+
+	: >"$work/A"; : >"$work/B"
+	for ((i = 0; i < runs; i++)); do
+		for v in A B; do
+			command_for $v pio n=10000
+			"$launch" lines -- "${cmd[@]}" 2>>"$work/err" | awk '
+				$2 == "begin" { t = $1 }
+				$2 == "end" { split($4, n, "="); print $3, ($1 - t) / n[2] }' >>"$work/$v"
+		done
+	done
+	header "one access by the guest at CPL 3"
+	for name in pio-read pio-write mmio-read doorbell; do
+		row "$name" us less "$(awk -v n=$name '$1 == n { print $2 }' "$work/A" | median)" \
+			"$(awk -v n=$name '$1 == n { print $2 }' "$work/B" | median)"
+	done
+}
+
+[ $# -gt 0 ] || set -- boot memory exits blk
+for name; do
+	case $name in
+	boot | memory | blk | exits) $name ;;
+	*) die "$name is none of boot, memory, blk, exits" ;;
+	esac
+done
+if [ -s "$work/err" ]; then
+	echo
+	echo "bench: the monitors said:" >&2
+	sort "$work/err" | uniq -c | sort -rn | head -n 10 >&2
+fi

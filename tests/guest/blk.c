@@ -89,19 +89,21 @@ static void report(const struct load *l, uint64_t done, uint64_t cycles)
 void guest_main(void)
 {
 	static struct load l;
-	uint64_t n = rt_arg("n", 0), secs = rt_arg("secs", 0), khz = rt_tsc_khz();
+	uint64_t n = rt_arg("n", 0), msecs = rt_arg("msecs", 1000 * rt_arg("secs", 0)),
+		 khz = rt_tsc_khz();
 	uint64_t start;
 
 	if (rt_arg_is("mode", "verify")) {
 		blk_verify();
 		return;
 	}
-	if (n == 0 && (secs == 0 || khz == 0))
-		rt_fail("give n=, or secs= where the TSC's frequency is known (tsc_khz=)");
+	if (n == 0 && (msecs == 0 || khz == 0))
+		rt_fail("give n=, or secs= or msecs= where the TSC's frequency is known "
+			"(tsc_khz=)");
 	setup(&l);
 	run(&l, rt_arg("warm", 4 * l.qd), 0);
 	rt_puts("begin\n");
 	start = rt_rdtsc();
-	n = run(&l, n ?: ENDLESS, start + secs * khz * 1000);
+	n = run(&l, n ?: ENDLESS, start + msecs * khz);
 	report(&l, n, rt_rdtsc() - start);
 }

@@ -127,6 +127,8 @@ bool rt_pci_bar(const struct rt_pci *d, unsigned int bar, uint64_t *addr, uint64
 		*addr |= (uint64_t)rt_pci_r32(d, (uint16_t)(reg + 4)) << 32;
 	if (*len && !*io && *addr == 0)
 		*addr = place(d, reg, *len);
+	if (!*io)
+		rt_map(*addr, *len);
 	rt_pci_w16(d, PCI_COMMAND, cmd);
 	return *len != 0;
 }

@@ -4,12 +4,15 @@
 
 #include <stdarg.h>
 
-#define COM1	 0x3f8
-#define DEBUGCON 0xe9
-#define TRAP_NMI 2
-#define TRAP_UD	 6
-#define FLAG_IF	 0x200u
-#define SERVICE	 0x72743a73766321ull /* in rdi of a ud2 that asks for a service */
+#define COM1	  0x3f8
+#define DEBUGCON  0xe9
+#define TRAP_NMI  2
+#define TRAP_UD	  6
+#define FLAG_IF	  0x200u
+#define MAP_PAGES 64
+#define MAP_TABLE 0x67u /* present, writable, user, accessed, dirty */
+#define MAP_LARGE 0x80u
+#define SERVICE	  0x72743a73766321ull /* in rdi of a ud2 that asks for a service */
 
 enum rt_service { RT_SVC_HALT, RT_SVC_IRQ_ON, RT_SVC_IRQ_OFF, RT_SVC_EMPTY_IDT };
 
@@ -300,6 +303,34 @@ static void idt_build(void)
 		rt_idt[i].selector = 0x08;
 		rt_idt[i].type = 0x8e00;
 		rt_idt[i].offset1 = (uint16_t)(addr >> 16);
+	}
+}
+
+static uint64_t *map_page(void)
+{
+	static uint64_t pool[MAP_PAGES][512] __attribute__((aligned(4096)));
+	static unsigned int used;
+
+	if (used == MAP_PAGES)
+		rt_fail("out of page tables");
+	return pool[used++];
+}
+
+/* Every KVM has 2 MiB pages; those of 1 GiB, which rt.S maps with, not all. */
+void rt_map(uint64_t gpa, uint64_t len)
+{
+	for (uint64_t g = gpa >> 30; len && g <= (gpa + len - 1) >> 30; g++) {
+		uint64_t *top = &rt_pml4[g >> 9 & 511], *e, *pd;
+
+		if (!*top)
+			*top = (uint64_t)map_page() | MAP_TABLE;
+		e = (uint64_t *)(*top & ~(uint64_t)0xfff) + (g & 511);
+		if (*e && !(*e & MAP_LARGE))
+			continue;
+		pd = map_page();
+		for (uint64_t i = 0; i < 512; i++)
+			pd[i] = g << 30 | i << 21 | MAP_TABLE | MAP_LARGE;
+		*e = (uint64_t)pd | MAP_TABLE;
 	}
 }
 

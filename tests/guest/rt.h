@@ -15,7 +15,7 @@
  * hello    'H' by its first instructions, then "ello", power-off. end=poweroff|
  *          reset|i8042|triple|panic|halt chooses another ending
  * idle     "ready", then halts for ever with interrupts off
- * blk      mode=rand|seq rw=r|w bs=BYTES qd=N and n=REQUESTS or secs=S:
+ * blk      mode=rand|seq rw=r|w bs=BYTES qd=N and n=REQUESTS or [m]secs=T:
  *          "begin", "end n=N bytes=N cycles=N", and where the TSC's frequency is
  *          known "iops=N mibs=N". mode=verify seed=N n=ROUNDS span=MiB destroys
  *          the disk's first MiBs: "verify ok rounds=N". disk=N: not the first disk
@@ -26,6 +26,9 @@
  *          pio-write, mmio-read and doorbell
  * smp      expect=N (0: report only): "cpus=N ids=..."
  * irq      "msix ok masked=1 pending=1" or, for virtio-mmio, "line ok"
+ * mem      writes and reads back a word in every step=BYTES (64K) of all RAM, which
+ *          faults it all in at the host, so give a large step to large machines:
+ *          "mem ok bytes=N highest=ADDRESS"
  * info     what the boot protocol, ACPI, PCI and virtio-mmio offer, one per line
  */
 #ifndef GUEST_RT_H
@@ -103,7 +106,8 @@ void rt_load_empty_idt(void);
 /* memory: cleared, for ever */
 void *rt_alloc(size_t len, size_t align);
 bool rt_is_ram(uint64_t gpa, uint64_t len);
-uint64_t rt_ram_end(void); /* of the region the image is in */
+uint64_t rt_ram_end(void);		 /* of the region the image is in */
+void rt_map(uint64_t gpa, uint64_t len); /* before touching anything above 4 GiB */
 
 /* time */
 uint64_t rt_tsc_khz(void); /* 0: unknown */

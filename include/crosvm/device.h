@@ -20,6 +20,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 struct vm;
 struct vm_device;
@@ -127,6 +128,7 @@ void vm_request_complete(struct vm_request *request, uint32_t written);
 /* Tells the driver that the configuration space has changed. Any thread. */
 void vm_device_config_changed(struct vm_device *device);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

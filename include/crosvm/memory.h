@@ -11,6 +11,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 struct vm;
 
@@ -29,6 +30,7 @@ int vm_memory_write(struct vm *vm, uint64_t gpa, const void *buf, size_t len,
 /* The bytes of guest memory the VM has or will have. */
 uint64_t vm_memory_size(const struct vm *vm);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

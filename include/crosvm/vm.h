@@ -23,6 +23,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 struct vm;
 struct vm_device;
@@ -83,17 +84,15 @@ struct vm_exit {
 
 /* What happened in a VM. */
 enum vm_event_kind {
-	VM_EVENT_STOPPED = 1,	/* the run has ended; exit says why */
-	VM_EVENT_RESET,		/* the guest has reset and starts again */
-	VM_EVENT_PANICKED,	/* the guest has reported a panic */
-	VM_EVENT_DEVICE_BROKEN, /* a driver broke the rules; its device waits for a reset */
+	VM_EVENT_STOPPED = 1, /* the run has ended; exit says why */
+	VM_EVENT_RESET,	      /* the guest has reset and starts again */
+	VM_EVENT_PANICKED,    /* the guest has reported a panic */
 };
 
 struct vm_event {
 	size_t size; /* VM_EVENT_INIT */
 	enum vm_event_kind kind;
-	struct vm_device *device; /* DEVICE_BROKEN */
-	struct vm_exit exit;	  /* STOPPED; its size is set */
+	struct vm_exit exit; /* STOPPED; its size is set */
 };
 
 #define VM_EVENT_INIT                                                 \
@@ -213,6 +212,7 @@ int vm_device_control_info(const char *type, size_t index, struct vm_control_inf
 int vm_device_control_arg(const char *type, const char *operation, size_t index,
 			  struct vm_option_info *info);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

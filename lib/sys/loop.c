@@ -34,7 +34,7 @@ struct cv_loop {
 	int n_batch, at_batch;
 	uint64_t poll_time;
 	uint64_t window;    /* how long to spin after the last work: 0 or poll_time */
-	uint64_t last_work; /* when a poller found something */
+	uint64_t last_work; /* when a poller or a watch had finished some */
 	bool spinning;	    /* pollers count on being called */
 	bool fake;
 	_Atomic uint64_t fake_now;
@@ -425,8 +425,7 @@ static bool poll_first(struct cv_loop *loop, unsigned int *n)
 {
 	bool may_sleep = true;
 
-	if (loop->window > 0 && !cv_list_empty(&loop->pollers) &&
-	    cv_loop_now(loop) - loop->last_work < loop->window) {
+	if (loop->window > 0 && cv_loop_now(loop) - loop->last_work < loop->window) {
 		*n += spin(loop);
 		return false;
 	}
@@ -437,11 +436,10 @@ static bool poll_first(struct cv_loop *loop, unsigned int *n)
 	return may_sleep;
 }
 
-/* A sleep has ended with work after @slept ns: had spinning been better? */
-static void adapt(struct cv_loop *loop, uint64_t now, uint64_t slept)
+/* A sleep has ended with work at @now: had spinning since the last work been better? */
+static void adapt(struct cv_loop *loop, uint64_t now)
 {
-	loop->window = slept < loop->poll_time ? loop->poll_time : 0;
-	loop->last_work = now;
+	loop->window = now - loop->last_work < loop->poll_time ? loop->poll_time : 0;
 }
 
 /* ---- running ---- */
@@ -491,25 +489,20 @@ static int fetch(struct cv_loop *loop, bool wait)
 /* Everything once; *n: how many callbacks ran. */
 static int round_once(struct cv_loop *loop, bool wait, unsigned int *n)
 {
-	bool adaptive = wait && loop->poll_time > 0 && !cv_list_empty(&loop->pollers);
-	uint64_t before = 0, now;
+	bool polled = loop->poll_time > 0 && !cv_list_empty(&loop->pollers);
 	unsigned int n_watches;
 	int err;
 
 	*n = run_tasks(loop) + run_timers(loop);
-	if (wait)
+	if (polled && wait)
 		wait = poll_first(loop, n);
-	else if (loop->poll_time > 0)
+	else if (polled)
 		*n += ask_pollers(loop, false);
-	adaptive = adaptive && wait;
-	if (adaptive)
-		before = cv_loop_now(loop);
 	err = fetch(loop, wait);
-	now = adaptive ? cv_loop_now(loop) : 0;
+	if (polled && wait && loop->n_batch > 0)
+		adapt(loop, cv_loop_now(loop));
 	n_watches = run_batch(loop);
-	if (adaptive && n_watches > 0)
-		adapt(loop, now, now - before);
-	else if (loop->spinning && n_watches > 0)
+	if (polled && n_watches > 0)
 		loop->last_work = cv_loop_now(loop);
 	*n += n_watches;
 	return err;

@@ -15,8 +15,10 @@ struct cv_msix_vector {
 	uint64_t addr;
 	uint32_t data;
 	bool masked;
-	bool attached; /* irqfd assigned */
-	uint32_t gsi;  /* route, 0: none */
+	bool attached;	      /* irqfd assigned */
+	uint32_t gsi;	      /* route, 0: none */
+	uint64_t routed_addr; /* what the route points at */
+	uint32_t routed_data;
 };
 
 struct cv_msix {
@@ -26,7 +28,7 @@ struct cv_msix {
 	uint16_t n_vectors;
 	struct cv_msix_vector *vectors;
 	bool enabled, all_masked;
-	uint8_t cap; /* offset of the capability */
+	uint16_t cap; /* offset of the capability */
 	pthread_mutex_t lock;
 };
 
@@ -34,14 +36,16 @@ struct cv_msix {
 int cv_msix_init(struct cv_msix *x, struct cv_pci_dev *dev, struct cv_hw *hw, uint16_t n_vectors,
 		 unsigned int bar, uint32_t table_off, uint32_t pba_off, struct cv_log *log,
 		 struct vm_error *e) CV_MUST_CHECK;
-void cv_msix_fini(struct cv_msix *x);
+void cv_msix_fini(struct cv_msix *x); /* zeroed is fine */
+/* To the state after init: off, all vectors masked and nothing pending. Under the root's lock. */
 void cv_msix_reset(struct cv_msix *x);
 
-/* The capability's control word may have been written; call from cfg_written. Returns whether
- * "enabled" has changed. */
+/* The capability's control word may have been written; call from cfg_written, or after reset.
+ * Returns whether "enabled" has changed. */
 bool cv_msix_control_written(struct cv_msix *x);
 
-/* Accesses to the table and the PBA, offsets from their starts; 4 or 8 bytes, aligned. */
+/* Accesses to the table and the PBA, offsets from their starts; 4 or 8 bytes, aligned. Others, and
+ * those beyond the end, read 0 and are dropped. */
 uint64_t cv_msix_table_read(struct cv_msix *x, uint64_t off, unsigned int len);
 void cv_msix_table_write(struct cv_msix *x, uint64_t off, unsigned int len, uint64_t val);
 uint64_t cv_msix_pba_read(struct cv_msix *x, uint64_t off, unsigned int len);

@@ -5,10 +5,15 @@
  *
  * A function embeds struct cv_pci_dev. Configuration accesses come from vCPU
  * threads through ECAM or ports CF8/CFC, serialised by the root's lock; BAR
- * accesses come through the bus, not under that lock.
+ * accesses come through the bus, not under that lock. Lock order: root, then
+ * function, then device. Adding, removing and resetting take the root's lock:
+ * while vCPUs run, not from the thread of a loop that a device runs in.
  */
 #ifndef CV_PCI_PCI_H
 #define CV_PCI_PCI_H
+
+#include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -25,6 +30,7 @@
 struct cv_pci_dev;
 struct cv_pci_root;
 
+/* All hooks are called under the root's lock. */
 struct cv_pci_dev_ops {
 	/* optional hooks of a device that traps its configuration space (VFIO): return true when
 	 * the access has been handled. off is below 4096, len 1, 2 or 4, within one dword */
@@ -32,9 +38,11 @@ struct cv_pci_dev_ops {
 	bool (*cfg_write)(struct cv_pci_dev *d, uint32_t off, unsigned int len, uint32_t val);
 	/* optional: told after an ordinary write has changed the space */
 	void (*cfg_written)(struct cv_pci_dev *d, uint32_t off, unsigned int len);
+	/* optional: plugged in; the root and the interrupt line are known, no BAR is mapped yet */
+	void (*added)(struct cv_pci_dev *d);
 	/* optional: a BAR has been mapped at @base or unmapped (@base UINT64_MAX) */
 	void (*bar_moved)(struct cv_pci_dev *d, unsigned int bar, uint64_t base);
-	/* optional: PCI reset of the machine */
+	/* optional: PCI reset of the machine; the BARs are unmapped, the space is put back after */
 	void (*reset)(struct cv_pci_dev *d);
 };
 
@@ -46,6 +54,8 @@ struct cv_pci_bar {
 	uint64_t size;	       /* power of two; at least 16 (memory) or 4 (I/O) */
 	struct cv_rslot *slot; /* what answers; NULL: mapped by other means (memory slots) */
 	uint64_t base;	       /* where it is mapped now; UINT64_MAX: nowhere */
+	uint64_t home;	       /* where cv_pci_root_add() has placed it */
+	bool blocked;	       /* enabled, but the address is taken: tried again later */
 };
 
 struct cv_pci_dev {
@@ -56,9 +66,12 @@ struct cv_pci_dev {
 	uint8_t cfg[CV_PCI_CFG_SIZE];
 	uint8_t writable[CV_PCI_CFG_SIZE]; /* bits the guest may write */
 	uint8_t w1c[CV_PCI_CFG_SIZE];	   /* bits that writing 1 clears */
+	uint8_t home[CV_PCI_CFG_SIZE];	   /* the space as it was when added, for resets */
 	struct cv_pci_bar bars[CV_PCI_BARS];
-	uint8_t cap_end, cap_last; /* where the next capability goes */
-	struct cv_irq *intx;	   /* NULL: no interrupt pin */
+	uint16_t cap_end, cap_last; /* where the next capability goes; the last one, 0: none */
+	struct cv_irq *intx;	    /* NULL: no interrupt pin */
+	bool msix_on;		    /* MSI-X is in use, which silences INTx */
+	atomic_bool bus_master;	    /* the command register's bit */
 };
 
 struct cv_pci_ids {
@@ -66,7 +79,7 @@ struct cv_pci_ids {
 	uint8_t class_code, subclass, prog_if, revision;
 };
 
-/* Fills header type 0. The struct is zeroed before. */
+/* Fills header type 0. The struct is zeroed before; name is borrowed. */
 void cv_pci_dev_init(struct cv_pci_dev *d, const char *name, const struct cv_pci_dev_ops *ops,
 		     const struct cv_pci_ids *ids);
 
@@ -74,15 +87,19 @@ void cv_pci_dev_init(struct cv_pci_dev *d, const char *name, const struct cv_pci
 int cv_pci_dev_add_bar(struct cv_pci_dev *d, unsigned int bar, enum cv_pci_bar_kind kind,
 		       bool prefetch, uint64_t size, struct cv_rslot *slot) CV_MUST_CHECK;
 
-/* Appends a capability of @len bytes (with its two header bytes filled here); its offset, or
- * -ENOSPC. @writable may be NULL (all read-only). */
+/* Appends a capability of @len bytes: @body as it is to stand in the space, of which the two header
+ * bytes are filled here; its offset, or -ENOSPC. @writable: @len bytes of masks, NULL: all
+ * read-only. */
 int cv_pci_dev_add_cap(struct cv_pci_dev *d, uint8_t id, const void *body, uint8_t len,
 		       const void *writable) CV_MUST_CHECK;
 
-/* Interrupt pin 1-4 (INTA-INTD) and the value firmware would put in the line register. */
+/* Interrupt pin 1-4 (INTA-INTD) and the value firmware would put in the line register. @irq: a
+ * level line of this function alone (functions may share the interrupt, not the struct); before
+ * the function is added. */
 void cv_pci_dev_set_intx(struct cv_pci_dev *d, struct cv_irq *irq, uint8_t pin, uint8_t line);
 
-/* Raises or lowers INTx, honouring the command register's disable bit; sets the status bit. Any thread. */
+/* Raises or lowers INTx; the command register's disable bit and MSI-X hold it back, the status
+ * register shows it. Any thread. */
 void cv_pci_dev_intx(struct cv_pci_dev *d, bool on);
 
 /* Bus master enable; any thread. */
@@ -102,14 +119,19 @@ void cv_pci_root_destroy(struct cv_pci_root *root); /* functions removed before;
 struct cv_rslot *cv_pci_root_ecam(struct cv_pci_root *root);
 struct cv_rslot *cv_pci_root_ports(struct cv_pci_root *root);
 
+/* Who answers byte accesses at port CF9 (the reset register), which lies inside the ports' block;
+ * its first byte is used. Before vCPUs run. */
+void cv_pci_root_set_cf9(struct cv_pci_root *root, struct cv_rslot *slot);
+
 /* Plugs a function in at @slot (or the lowest free number from 1 if negative). -EEXIST, -ENOSPC
  * with "at most 31 devices". BARs get addresses from the windows and are decoded at once, as
- * firmware would leave them (the guest may move them later). */
+ * firmware would leave them (the guest may move them later). -EBUSY: an address in a window
+ * belongs to something else on the bus. */
 int cv_pci_root_add(struct cv_pci_root *root, struct cv_pci_dev *d, int slot,
 		    struct vm_error *e) CV_MUST_CHECK;
 void cv_pci_root_remove(struct cv_pci_root *root, struct cv_pci_dev *d);
 
-/* Puts every function back: command register 0 → BARs as after add. */
+/* Unmaps all BARs, resets every function and puts its space and BARs back to as after add. */
 void cv_pci_root_reset(struct cv_pci_root *root);
 
 /* One configuration access to bus 0; all-ones and dropped where nothing is. For tests and hooks. */

@@ -9,12 +9,13 @@
 # options of its run), QEMU, QEMU_DRIVE (more properties of its -drive),
 # BENCH_SELF=1: QEMU in both roles, to see the noise.
 #
-# A ratio above 1 is in crosvm's favour. Medians; on a shared machine take
+# A ratio above 1 is in crosvm's favour. Disk rows also name what QEMU reaches with
+# aio=io_uring, which is not its default. Medians; on a shared machine take
 # differences below a third for noise.
 set -euo pipefail
 
 if [ $# -lt 1 ]; then
-	sed -n '3,14s/^# \{0,1\}//p' "$0" >&2
+	sed -n '3,15s/^# \{0,1\}//p' "$0" >&2
 	exit 2
 fi
 build=$(cd "$1" && pwd)
@@ -51,20 +52,23 @@ khz=$("$launch" tsc)
 dd if=/dev/zero of="$disk" bs=1M count="${DISK_MIB:-256}" status=none
 cat "$disk" >/dev/null
 
-# command A|B GUEST CMDLINE: sets cmd. A is ours.
+# command_for A|B|C GUEST CMDLINE: sets cmd. A is ours, C is QEMU with io_uring.
 command_for() {
-	local guest=$guests/$2.elf
+	local guest=$guests/$2.elf drive=${QEMU_DRIVE:-}
 
 	if [ "$1" = A ] && [ -z "${BENCH_SELF:-}" ]; then
 		# shellcheck disable=SC2206
 		cmd=("$crosvm" run -m $ram -c 1 ${CROSVM_ARGS:-} --rwdisk "$disk" -p "$3" "$guest")
 		return
 	fi
+	if [ "$1" = C ]; then
+		drive=aio=io_uring
+	fi
 	cmd=("$qemu" -nodefaults -no-user-config -display none -no-reboot -serial stdio
 		-M microvm,acpi=off,pit=off,pic=off,rtc=off,isa-serial=on -accel kvm -cpu host -m $ram
 		-kernel "$guest" -append "$3 debug_exit=0xf4" -device isa-debug-exit,iobase=0xf4
 		-global virtio-mmio.force-legacy=false
-		-drive "id=d,file=$disk,format=raw,if=none${QEMU_DRIVE:+,$QEMU_DRIVE}"
+		-drive "id=d,file=$disk,format=raw,if=none${drive:+,$drive}"
 		-device virtio-blk-device,drive=d)
 }
 
@@ -135,7 +139,7 @@ memory() {
 }
 
 # What one load reaches, by the outside clock: requests a second and MiB/s.
-one_load() { # A|B CMDLINE
+one_load() { # A|B|C CMDLINE
 	command_for "$1" blk "$2 tsc_khz=$khz"
 	"$launch" lines -- "${cmd[@]}" 2>>"$work/err" | tee "$work/last" | awk '
 		$2 == "begin" { t = $1 }
@@ -147,13 +151,15 @@ one_load() { # A|B CMDLINE
 load() { # NAME COLUMN UNIT CMDLINE
 	local i v
 
-	: >"$work/A"; : >"$work/B"
+	: >"$work/A"; : >"$work/B"; : >"$work/C"
 	for ((i = 0; i < runs; i++)); do
-		for v in A B; do
+		for v in A B C; do
 			one_load $v "$4" >>"$work/$v"
 		done
 	done
-	row "$1" "$3" more "$(cut -d' ' -f"$2" "$work/A" | median)" "$(cut -d' ' -f"$2" "$work/B" | median)"
+	row "$1" "$3" more "$(cut -d' ' -f"$2" "$work/A" | median)" \
+		"$(cut -d' ' -f"$2" "$work/B" | median)" \
+		"aio=io_uring $(cut -d' ' -f"$2" "$work/C" | median)"
 }
 
 blk() {

@@ -54,6 +54,7 @@ static uint64_t run(struct load *l, uint64_t n, uint64_t deadline)
 	return done;
 }
 
+/* FLUSH is taken so that the disk may keep writes in its cache (5.2.6.2). */
 static void setup(struct load *l)
 {
 	uint32_t type = rt_arg_is("rw", "w") ? BLK_T_OUT : BLK_T_IN;
@@ -63,7 +64,7 @@ static void setup(struct load *l)
 	l->random = !rt_arg_is("mode", "seq");
 	l->rand.s = rt_arg("seed", 1);
 	rt_blk_open(&l->disk, (unsigned int)rt_arg("disk", 0), l->qd,
-		    VIRTIO_F_INDIRECT | VIRTIO_F_EVENT_IDX, VIRTIO_NO_VECTOR);
+		    VIRTIO_F_INDIRECT | VIRTIO_F_EVENT_IDX | BLK_F_FLUSH, VIRTIO_NO_VECTOR);
 	l->blocks = l->disk.sectors / (l->bs / 512);
 	if (l->blocks == 0)
 		rt_fail("disk of %lu sectors is too small", l->disk.sectors);

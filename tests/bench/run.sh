@@ -38,10 +38,16 @@ launch=$(find_one bench-launch)
 floor=$(find_one bench-floor)
 guests=$(dirname "$(find "$build" -name hello.elf | head -n 1)")
 crosvm=${CROSVM:-$(find_one crosvm)}
-[ -n "$launch" ] && [ -e "$guests/hello.elf" ] || die "$build has no bench-launch or no guests"
-[ -n "${BENCH_SELF:-}" ] || [ -x "$crosvm" ] || die "$build has no crosvm; BENCH_SELF=1 compares QEMU with itself"
+if [ ! -x "$launch" ] || [ ! -x "$floor" ] || [ ! -e "$guests/hello.elf" ]; then
+	die "$build has no bench-launch, bench-floor or guests"
+fi
+if [ -z "${BENCH_SELF:-}" ] && [ ! -x "$crosvm" ]; then
+	die "$build has no crosvm; BENCH_SELF=1 compares QEMU with itself"
+fi
 command -v "$qemu" >/dev/null || die "$qemu is not installed (Debian: qemu-system-x86)"
-[ -r /dev/kvm ] && [ -w /dev/kvm ] || die "no access to /dev/kvm"
+if [ ! -r /dev/kvm ] || [ ! -w /dev/kvm ]; then
+	die "no access to /dev/kvm"
+fi
 
 work=$(mktemp -d "${BENCH_DIR:-${TMPDIR:-/var/tmp}}/crosvm-bench.XXXXXX")
 trap 'rm -rf "$work"' EXIT
@@ -64,8 +70,9 @@ command_for() {
 	if [ "$1" = C ]; then
 		drive=aio=io_uring
 	fi
+	# shellcheck disable=SC2054
 	cmd=("$qemu" -nodefaults -no-user-config -display none -no-reboot -serial stdio
-		-M microvm,acpi=off,pit=off,pic=off,rtc=off,isa-serial=on -accel kvm -cpu host -m $ram
+		-M microvm,acpi=off,pit=off,pic=off,rtc=off,isa-serial=on -accel kvm -cpu host -m "$ram"
 		-kernel "$guest" -append "$3 debug_exit=0xf4" -device isa-debug-exit,iobase=0xf4
 		-global virtio-mmio.force-legacy=false
 		-drive "id=d,file=$disk,format=raw,if=none${drive:+,$drive}"
@@ -163,9 +170,9 @@ load() { # NAME COLUMN UNIT CMDLINE
 }
 
 blk() {
-	# The guest counts time in whole milliseconds of its TSC.
-	local t="msecs=$(awk -v s="$secs" 'BEGIN { print int(s * 1000) }')"
+	local t
 
+	t=msecs=$(awk -v s="$secs" 'BEGIN { print int(s * 1000) }')
 	header "virtio-blk, file in the page cache"
 	load "4 KiB random read, QD 1" 1 IOPS "$t qd=1"
 	load "4 KiB random read, QD 32" 1 IOPS "$t qd=32"

@@ -5,7 +5,7 @@
 
 #define ADDRESS	   0xcf8
 #define DATA	   0xcfc
-#define WINDOW	   0xc0000000ull /* for BARs nobody placed */
+#define WINDOW	   0xd0000000ull /* for BARs nobody placed */
 #define WINDOW_END 0xe0000000ull
 #define MAX_CAPS   48
 

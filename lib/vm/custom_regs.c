@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The embedder's own register blocks: a class made at run time around the callbacks. */
+#include <errno.h>
+#include <string.h>
+
+#include "vm/vm.h"
+
+struct block {
+	struct vm_device *d;
+};
+
+static int block_init(void *self, const struct cv_env *env, const void *config, struct vm_error *e)
+{
+	struct vm_device *const *d = config;
+
+	(void)env;
+	(void)e;
+	((struct block *)self)->d = *d;
+	return 0;
+}
+
+static void block_reset(void *self)
+{
+	struct vm_device *d = ((struct block *)self)->d;
+
+	if (d->regs_ops.reset)
+		d->regs_ops.reset(d->user);
+}
+
+static uint64_t block_read(void *self, uint64_t off, unsigned int len)
+{
+	struct vm_device *d = ((struct block *)self)->d;
+
+	return d->regs_ops.read ? d->regs_ops.read(d->user, off, len) : UINT64_MAX;
+}
+
+static void block_write(void *self, uint64_t off, unsigned int len, uint64_t val)
+{
+	struct vm_device *d = ((struct block *)self)->d;
+
+	if (d->regs_ops.write)
+		d->regs_ops.write(d->user, off, len, val);
+}
+
+static int check(const struct vm_regs_config *c, const struct vm_regs_ops *ops, struct vm_error *e)
+{
+	if (!c->name || c->name[0] == '\0')
+		return cv_err(e, -EINVAL, "register block: it has no name");
+	if (c->space != VM_REGS_PIO && c->space != VM_REGS_MMIO)
+		return cv_err(e, -EINVAL, "%s: its space is neither PIO nor MMIO", c->name);
+	if (c->len == 0 || c->base + c->len < c->base)
+		return cv_err(e, -EINVAL, "%s: its range is empty or wraps", c->name);
+	if (c->irq == 1 || c->irq == 2 || c->irq > 15)
+		return cv_err(e, -EINVAL, "%s: irq %u cannot be used, give 3 to 15", c->name,
+			      c->irq);
+	if (!ops->read && !ops->write)
+		return cv_err(e, -EINVAL, "%s: it has neither a read nor a write callback",
+			      c->name);
+	return 0;
+}
+
+static int take(struct vm_device *d, const struct vm_regs_config *c, void *user, struct vm_error *e)
+{
+	d->custom = true;
+	d->user = user;
+	d->name = strdup(c->name);
+	if (!d->name)
+		return cv_err(e, -ENOMEM, "%s: out of memory", c->name);
+	d->place = (struct cv_vm_place){
+		.pio = c->space == VM_REGS_PIO, .base = c->base, .len = c->len, .irq = c->irq
+	};
+	d->own_regs = (struct cv_regs_ops){
+		.span = c->len, .min_len = 1, .max_len = 8, .read = block_read, .write = block_write
+	};
+	d->own_class = (struct cv_class){ .name = d->name,
+					  .help = "",
+					  .size = sizeof(struct block),
+					  .init = block_init,
+					  .reset = block_reset,
+					  .regs = &d->own_regs };
+	d->cls = &d->own_class;
+	d->config = &d->vm_self;
+	d->vm_self = d;
+	return 0;
+}
+
+int vm_add_regs(struct vm *vm, const struct vm_regs_config *config, const struct vm_regs_ops *ops,
+		void *user, struct vm_device **device, struct vm_error *error)
+{
+	struct vm_regs_config c = { 0 };
+	struct vm_regs_ops o = { 0 };
+	struct vm_device *d = NULL;
+	int err = cv_vm_check_size(config, config->size, sizeof(c), "vm_regs_config", error)
+			  ?: cv_vm_check_size(ops, ops->size, sizeof(o), "vm_regs_ops", error);
+
+	if (!err) {
+		memcpy(&c, config, cv_min(config->size, sizeof(c)));
+		memcpy(&o, ops, cv_min(ops->size, sizeof(o)));
+		err = check(&c, &o, error) ?: cv_vm_may_add(vm, c.name, error);
+	}
+	if (!err) {
+		d = cv_vm_device_new(vm);
+		err = d ? 0 : cv_err(error, -ENOMEM, "%s: out of memory", c.name);
+	}
+	if (err) {
+		if (o.drop)
+			o.drop(user);
+		return err;
+	}
+	d->regs_ops = o;
+	err = take(d, &c, user, error);
+	if (err) {
+		cv_vm_device_destroy(d);
+		return err;
+	}
+	if (device)
+		*device = d;
+	return 0;
+}
+
+void vm_device_interrupt(struct vm_device *device)
+{
+	pthread_mutex_lock(&device->instance_lock);
+	if (device->irq)
+		cv_irq_pulse(device->irq);
+	pthread_mutex_unlock(&device->instance_lock);
+}

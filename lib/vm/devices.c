@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The devices of a VM: described by type and text, configured once, given an
+ * instance for every start of the guest.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "vm/vm.h"
+
+static const char *const transports[] = { "pci", "mmio", NULL };
+
+const struct cv_opt cv_virtio_common_opts[] = {
+	{ .name = "transport",
+	  .kind = CV_OPT_ENUM,
+	  .off = offsetof(struct cv_virtio_common, transport),
+	  .words = transports,
+	  .help = "how the guest finds the device" },
+	{ .name = "packed",
+	  .kind = CV_OPT_BOOL,
+	  .off = offsetof(struct cv_virtio_common, packed),
+	  .help = "offer packed virtqueues" },
+	{ .name = "poll",
+	  .kind = CV_OPT_BOOL,
+	  .off = offsetof(struct cv_virtio_common, poll),
+	  .dflt = true,
+	  .help = "look at busy queues for a moment before sleeping" },
+	CV_OPT_END,
+};
+
+int cv_vm_may_add(struct vm *vm, const char *what, struct vm_error *e)
+{
+	bool running;
+
+	pthread_mutex_lock(&vm->lock);
+	running = vm->state == CV_VM_RUNNING;
+	pthread_mutex_unlock(&vm->lock);
+	if (running)
+		return cv_err(e, -EBUSY, "%s: the VM runs, add devices before it is started", what);
+	return 0;
+}
+
+struct vm_device *cv_vm_device_new(struct vm *vm)
+{
+	struct vm_device *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return NULL;
+	d->vm = vm;
+	pthread_mutex_init(&d->instance_lock, NULL);
+	cv_list_add_tail(&vm->devices, &d->node);
+	return d;
+}
+
+void cv_vm_device_destroy(struct vm_device *d)
+{
+	cv_list_remove(&d->node);
+	if (d->custom && d->regs_ops.drop)
+		d->regs_ops.drop(d->user);
+	if (d->custom && d->virtio_ops.drop)
+		d->virtio_ops.drop(d->user);
+	if (!d->custom && d->config)
+		cv_class_config_destroy(d->cls, d->config);
+	pthread_mutex_destroy(&d->instance_lock);
+	free(d->name);
+	free(d);
+}
+
+/* Whether the pair [start, end) of an option text has a key that all virtio devices take. */
+static bool is_common(const char *start, const char *end)
+{
+	for (const struct cv_opt *o = cv_virtio_common_opts; o->name; o++) {
+		size_t len = strlen(o->name);
+
+		if ((size_t)(end - start) >= len && memcmp(start, o->name, len) == 0 &&
+		    (start + len == end || start[len] == '='))
+			return true;
+	}
+	return false;
+}
+
+/* The end of the pair at @s: the next single comma or the terminator. */
+static const char *pair_end(const char *s)
+{
+	for (; *s; s++) {
+		if (*s == ',' && s[1] != ',')
+			return s;
+		if (*s == ',')
+			s++;
+	}
+	return s;
+}
+
+static void add_pair(struct cv_buf *b, const char *start, const char *end)
+{
+	if (b->len > 0)
+		cv_buf_u8(b, ',');
+	cv_buf_put(b, start, (size_t)(end - start));
+}
+
+/* Splits the text into the pairs for the framework and those for the class. */
+static int split_options(const char *text, struct cv_buf *common, struct cv_buf *own)
+{
+	while (text && *text) {
+		const char *end = pair_end(text);
+
+		add_pair(is_common(text, end) ? common : own, text, end);
+		text = *end ? end + 1 : end;
+	}
+	cv_buf_u8(common, 0);
+	cv_buf_u8(own, 0);
+	return common->failed || own->failed ? -ENOMEM : 0;
+}
+
+static int configure_virtio(struct vm_device *d, const char *options, struct vm_error *e)
+{
+	struct cv_buf common = { 0 }, own = { 0 };
+	int err = split_options(options, &common, &own);
+
+	if (err)
+		cv_err(e, err, "%s: out of memory for its options", d->cls->name);
+	err = err
+		      ?: cv_opt_parse(cv_virtio_common_opts, d->cls->name, (char *)common.data,
+				      &d->common, e);
+	err = err ?: cv_class_configure(d->cls, (char *)own.data, &d->config, e);
+	cv_buf_fini(&common);
+	cv_buf_fini(&own);
+	return err;
+}
+
+static int check_type(const char *type, const struct cv_class **cls, struct vm_error *e)
+{
+	*cls = type ? cv_class_find(type) : NULL;
+	if (!*cls)
+		return cv_err(
+			e, -EINVAL,
+			"device type '%s' is not known, see 'crosvm devices' for those that are",
+			type ? type : "");
+	if ((*cls)->regs && !cv_machine_takes(*cls))
+		return cv_err(e, -EINVAL, "%s: every machine has this device already", type);
+	return 0;
+}
+
+int vm_add_device(struct vm *vm, const char *type, const char *options, struct vm_device **device,
+		  struct vm_error *error)
+{
+	const struct cv_class *cls;
+	struct vm_device *d;
+	int err = check_type(type, &cls, error) ?: cv_vm_may_add(vm, type, error);
+
+	if (err)
+		return err;
+	d = cv_vm_device_new(vm);
+	if (!d)
+		return cv_err(error, -ENOMEM, "%s: out of memory", type);
+	d->cls = cls;
+	err = cls->virtio ? configure_virtio(d, options, error)
+			  : cv_class_configure(cls, options, &d->config, error);
+	if (err) {
+		cv_vm_device_destroy(d);
+		return err;
+	}
+	if (device)
+		*device = d;
+	return 0;
+}
+
+/* ---- instances ---- */
+
+static int build_virtio(struct vm_device *d, const struct cv_env *env, struct vm_error *e)
+{
+	const struct cv_vslot_local_config local = { .packed = d->common.packed,
+						     .poll = d->common.poll };
+	int err = cv_vslot_local_create(&d->vslot, d->cls, env, d->config, &local, e);
+
+	return err
+		       ?: cv_machine_add_virtio(d->vm->machine, d->vslot,
+						(enum cv_transport_kind)d->common.transport, e);
+}
+
+static int build_custom_regs(struct vm_device *d, const struct cv_env *env, struct vm_error *e)
+{
+	int err = cv_rslot_local_create(&d->rslot, d->cls, env, d->config, e);
+
+	if (err)
+		return err;
+	d->rslot_owned = true;
+	return cv_machine_add_block(d->vm->machine, d->place.pio, d->place.base, d->place.len,
+				    cv_rslot_local_slot(d->rslot), d->place.irq, &d->irq, e);
+}
+
+static int build(struct vm_device *d, struct vm_error *e)
+{
+	struct cv_env env = cv_machine_env(d->vm->machine);
+
+	if (d->cls->virtio)
+		return build_virtio(d, &env, e);
+	if (d->custom)
+		return build_custom_regs(d, &env, e);
+	return cv_machine_add_class(d->vm->machine, d->cls, d->config, &d->rslot, e);
+}
+
+int cv_vm_devices_build(struct vm *vm, struct vm_error *e)
+{
+	int err = 0;
+
+	cv_list_for_each(node, &vm->devices) {
+		struct vm_device *d = cv_list_entry(node, struct vm_device, node);
+
+		err = build(d, e);
+		if (err && d->custom)
+			cv_err_prefix(e, err, "%s", d->name);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+void cv_vm_devices_unbuild(struct vm *vm)
+{
+	cv_list_for_each(node, &vm->devices) {
+		struct vm_device *d = cv_list_entry(node, struct vm_device, node);
+
+		cv_vslot_destroy(d->vslot);
+		d->vslot = NULL;
+		pthread_mutex_lock(&d->instance_lock);
+		d->irq = NULL;
+		pthread_mutex_unlock(&d->instance_lock);
+		if (!d->rslot_owned)
+			d->rslot = NULL;
+	}
+}
+
+void cv_vm_devices_free_blocks(struct vm *vm)
+{
+	cv_list_for_each(node, &vm->devices) {
+		struct vm_device *d = cv_list_entry(node, struct vm_device, node);
+
+		if (d->rslot_owned)
+			cv_rslot_local_destroy(d->rslot);
+		d->rslot = NULL;
+		d->rslot_owned = false;
+	}
+}
+
+/* ---- control ---- */
+
+struct control_call {
+	struct vm_device *d;
+	const char *op, *args;
+	char *reply;
+	size_t size;
+	struct vm_error *e;
+	int result;
+};
+
+/* In the loop's thread, which builds and destroys the instances. */
+static void control(void *arg)
+{
+	struct control_call *c = arg;
+	struct vm_device *d = c->d;
+
+	if (d->vslot)
+		c->result =
+			d->vslot->ops->control(d->vslot, c->op, c->args, c->reply, c->size, c->e);
+	else if (d->rslot)
+		c->result =
+			cv_rslot_local_control(d->rslot, c->op, c->args, c->reply, c->size, c->e);
+	else
+		c->result = cv_err(c->e, -ENOTCONN, "%s: the VM does not run", d->cls->name);
+}
+
+int vm_device_control(struct vm_device *device, const char *operation, const char *args,
+		      char *reply, size_t size, struct vm_error *error)
+{
+	char nothing[1];
+	struct control_call call = { .d = device,
+				     .op = operation,
+				     .args = args,
+				     .reply = size ? reply : nothing,
+				     .size = size ? size : sizeof(nothing),
+				     .e = error };
+	bool running;
+
+	pthread_mutex_lock(&device->vm->lock);
+	running = device->vm->state == CV_VM_RUNNING;
+	pthread_mutex_unlock(&device->vm->lock);
+	if (!running)
+		return cv_err(error, -ENOTCONN, "%s: the VM does not run", device->cls->name);
+	call.reply[0] = '\0';
+	cv_loop_call(device->vm->loop, control, &call);
+	return call.result;
+}

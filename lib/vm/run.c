@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The life cycle: start, end, reboot, stop, wait.
+ *
+ * A run ends when cv_vm_end() is called by whoever first has a reason. It tells
+ * all vCPU threads to leave; the last one posts the finish task, which joins
+ * them in the loop's thread and either builds the machine anew (reboot) or stops
+ * the devices and the loop.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sys/thread.h"
+#include "vm/vm.h"
+
+static void on_request(void *ctx, enum cv_vm_request what)
+{
+	struct vm *vm = ctx;
+
+	switch (what) {
+	case CV_REQUEST_RESET:
+		cv_vm_end(vm, VM_EXIT_RESET, -1, "the guest reset itself");
+		return;
+	case CV_REQUEST_POWER_OFF:
+		cv_vm_end(vm, VM_EXIT_POWER_OFF, -1, "the guest powered off");
+		return;
+	case CV_REQUEST_PANICKED:
+		cv_vm_event(vm, VM_EVENT_PANICKED, NULL);
+		cv_vm_end(vm, VM_EXIT_CRASHED, -1, "the guest reported a panic");
+		return;
+	case CV_REQUEST_CRASH_LOADED:
+		cv_vm_event(vm, VM_EVENT_PANICKED, NULL);
+		return;
+	}
+}
+
+void cv_vm_end(struct vm *vm, enum vm_exit_reason reason, int vcpu, const char *text)
+{
+	pthread_mutex_lock(&vm->lock);
+	if (reason == VM_EXIT_STOPPED)
+		vm->stop_wanted = true;
+	if (!vm->ending) {
+		vm->ending = true;
+		vm->exit = (struct vm_exit){ .size = sizeof(vm->exit),
+					     .reason = reason,
+					     .vcpu = vcpu };
+		snprintf(vm->exit.text, sizeof(vm->exit.text), "%s", text);
+	}
+	atomic_store(&vm->quit, true);
+	for (unsigned int i = 0; vm->kickable && i < vm->n_vcpus; i++) {
+		struct cv_vcpu *vcpu_i = cv_machine_vcpu(vm->machine, i);
+
+		if (vm->vcpus[i].entered)
+			vcpu_i->ops->vcpu_kick(vcpu_i);
+	}
+	pthread_mutex_unlock(&vm->lock);
+}
+
+void cv_vm_leave(struct vm *vm)
+{
+	if (atomic_fetch_sub(&vm->n_running, 1) == 1)
+		cv_loop_post(vm->loop, &vm->finish);
+}
+
+static struct cv_machine_config machine_config(struct vm *vm)
+{
+	return (struct cv_machine_config){
+		.mem = &vm->mem,
+		.n_vcpus = vm->n_vcpus,
+		.kernel = { .fd = cv_fd_get(&vm->kernel.fd), .name = vm->kernel.name },
+		.initrd = { .fd = cv_fd_get(&vm->initrd.fd), .name = vm->initrd.name },
+		.cmdline = vm->cmdline,
+		.protocol = vm->protocol,
+		.acpi = vm->acpi,
+		.hv = vm->hv,
+		.loop = vm->loop,
+		.log = &vm->log,
+		.request = on_request,
+		.ctx = vm,
+	};
+}
+
+static void unbuild(struct vm *vm)
+{
+	pthread_mutex_lock(&vm->lock);
+	vm->kickable = false;
+	pthread_mutex_unlock(&vm->lock);
+	if (vm->machine)
+		cv_machine_quiesce(vm->machine);
+	cv_vm_devices_unbuild(vm);
+	cv_machine_destroy(vm->machine);
+	cv_vm_devices_free_blocks(vm);
+	vm->machine = NULL;
+}
+
+/* Fresh memory for every start: a guest finds nothing of the one before it. */
+static int prepare_memory(struct vm *vm, struct vm_error *e)
+{
+	int err = 0;
+
+	if (vm->mem.n_regions == 0)
+		return cv_machine_memory(vm->memory, &vm->mem, e);
+	for (unsigned int i = 0; i < vm->mem.n_regions && !err; i++)
+		err = cv_mem_discard(&vm->mem, vm->mem.regions[i].gpa, vm->mem.regions[i].len);
+	return err ? cv_err(e, err, "guest memory: it cannot be cleared: %s", strerror(-err)) : 0;
+}
+
+static int build(struct vm *vm, struct vm_error *e)
+{
+	struct cv_machine_config config = machine_config(vm);
+	int err = prepare_memory(vm, e) ?: cv_machine_create(&vm->machine, &config, e) ?:
+		  cv_vm_devices_build(vm, e) ?: cv_machine_boot(vm->machine, e);
+
+	if (err)
+		unbuild(vm);
+	return err;
+}
+
+/* Clears the marks of the last run and lets the vCPUs go. The starter's share of n_running keeps
+ * the finish task away until all threads have been started. */
+static int go(struct vm *vm, struct vm_error *e)
+{
+	int err;
+
+	atomic_store(&vm->n_running, 1);
+	err = cv_vm_vcpus_start(vm, e);
+	if (err)
+		cv_vm_end(vm, VM_EXIT_FAILED, -1,
+			  e ? e->text : "a vCPU's thread cannot be started");
+	cv_vm_leave(vm);
+	return err;
+}
+
+/* Arms the next run, unless vm_stop() has come in between. */
+static bool rearm(struct vm *vm)
+{
+	bool stopped;
+
+	pthread_mutex_lock(&vm->lock);
+	stopped = vm->stop_wanted;
+	if (!stopped) {
+		vm->ending = false;
+		vm->kickable = vm->machine;
+		atomic_store(&vm->quit, false);
+	} else {
+		vm->exit.reason = VM_EXIT_STOPPED;
+		snprintf(vm->exit.text, sizeof(vm->exit.text), "stopped");
+	}
+	pthread_mutex_unlock(&vm->lock);
+	return !stopped;
+}
+
+/* The guest has reset: everything anew but the devices' configurations. Whether it runs again. */
+static bool restart(struct vm *vm)
+{
+	struct vm_error e = { 0 };
+
+	unbuild(vm);
+	if (build(vm, &e)) {
+		pthread_mutex_lock(&vm->lock);
+		vm->exit.reason = VM_EXIT_FAILED;
+		snprintf(vm->exit.text, sizeof(vm->exit.text),
+			 "the guest cannot start again: %.200s", e.text);
+		pthread_mutex_unlock(&vm->lock);
+		return false;
+	}
+	if (!rearm(vm))
+		return false;
+	cv_vm_event(vm, VM_EVENT_RESET, NULL);
+	cv_ignore(go(vm, &e)); /* a failure has ended the run again: the next finish tells */
+	return true;
+}
+
+static void on_finish(struct cv_task *t)
+{
+	struct vm *vm = cv_container_of(t, struct vm, finish);
+	struct vm_exit exit;
+
+	cv_vm_vcpus_join(vm);
+	if (vm->exit.reason == VM_EXIT_RESET && vm->reboot && restart(vm))
+		return;
+	if (vm->machine)
+		cv_machine_quiesce(vm->machine);
+	pthread_mutex_lock(&vm->lock);
+	vm->kickable = false;
+	exit = vm->exit;
+	pthread_mutex_unlock(&vm->lock);
+	cv_vm_event(vm, VM_EVENT_STOPPED, &exit);
+	cv_loop_stop(vm->loop);
+	pthread_mutex_lock(&vm->lock);
+	vm->state = CV_VM_ENDED;
+	pthread_cond_broadcast(&vm->changed);
+	pthread_mutex_unlock(&vm->lock);
+}
+
+static void *loop_main(void *arg)
+{
+	struct vm *vm = arg;
+	int err = cv_loop_run(vm->loop);
+
+	if (err)
+		cv_log_error(&vm->log, "vm: the event loop has failed: %s", strerror(-err));
+	return NULL;
+}
+
+void cv_vm_join(struct vm *vm)
+{
+	pthread_mutex_lock(&vm->lock);
+	while (vm->state == CV_VM_RUNNING)
+		pthread_cond_wait(&vm->changed, &vm->lock);
+	/* the loop's thread takes no lock any more once the state is ENDED */
+	if (vm->state == CV_VM_ENDED && !vm->joined) {
+		pthread_join(vm->loop_thread, NULL);
+		vm->joined = true;
+	}
+	pthread_mutex_unlock(&vm->lock);
+}
+
+void cv_vm_reap(struct vm *vm)
+{
+	cv_vm_join(vm);
+	unbuild(vm);
+}
+
+static int start_threads(struct vm *vm, struct vm_error *e)
+{
+	int err = cv_thread_create(&vm->loop_thread, "vm-loop", loop_main, vm);
+
+	if (err) {
+		unbuild(vm);
+		return cv_err(e, err, "the VM: its loop's thread cannot be started: %s",
+			      strerror(-err));
+	}
+	pthread_mutex_lock(&vm->lock);
+	vm->state = CV_VM_RUNNING;
+	vm->joined = false;
+	pthread_mutex_unlock(&vm->lock);
+	err = go(vm, e);
+	if (err)
+		cv_vm_join(vm);
+	return err;
+}
+
+int vm_start(struct vm *vm, struct vm_error *error)
+{
+	struct vm_error local = { 0 };
+	bool running;
+	int err;
+
+	pthread_mutex_lock(&vm->lock);
+	running = vm->state == CV_VM_RUNNING;
+	vm->stop_wanted = vm->stop_wanted && running;
+	pthread_mutex_unlock(&vm->lock);
+	if (running)
+		return cv_err(error, -EALREADY, "the VM: it runs already");
+	cv_vm_reap(vm);
+	vm->finish.fn = on_finish;
+	error = error ? error : &local;
+	err = build(vm, error);
+	if (err)
+		return err;
+	rearm(vm);
+	return start_threads(vm, error);
+}
+
+void vm_stop(struct vm *vm)
+{
+	bool running;
+
+	pthread_mutex_lock(&vm->lock);
+	running = vm->state == CV_VM_RUNNING;
+	pthread_mutex_unlock(&vm->lock);
+	if (!running)
+		return;
+	cv_vm_end(vm, VM_EXIT_STOPPED, -1, "stopped");
+	cv_vm_join(vm);
+}
+
+int vm_wait(struct vm *vm, struct vm_exit *exit, struct vm_error *error)
+{
+	struct vm_exit mine;
+
+	cv_vm_join(vm);
+	pthread_mutex_lock(&vm->lock);
+	mine = vm->exit;
+	pthread_mutex_unlock(&vm->lock);
+	if (mine.reason == 0)
+		return cv_err(error, -EINVAL, "the VM: it has never been started");
+	if (!exit)
+		return 0;
+	mine.size = exit->size;
+	memcpy(exit, &mine, cv_min(exit->size, sizeof(mine)));
+	return 0;
+}
+
+int vm_run(struct vm *vm, struct vm_exit *exit, struct vm_error *error)
+{
+	return vm_start(vm, error) ?: vm_wait(vm, exit, error);
+}
+
+struct button_call {
+	struct vm *vm;
+	struct vm_error *e;
+	int result;
+};
+
+static void press_button(void *arg)
+{
+	struct button_call *call = arg;
+
+	if (!call->vm->machine)
+		call->result = cv_err(call->e, -ENOTCONN, "the VM: it does not run any more");
+	else
+		call->result = cv_machine_power_button(call->vm->machine, call->e);
+}
+
+int vm_power_button(struct vm *vm, struct vm_error *error)
+{
+	struct button_call call = { .vm = vm, .e = error };
+	bool running;
+
+	pthread_mutex_lock(&vm->lock);
+	running = vm->state == CV_VM_RUNNING;
+	pthread_mutex_unlock(&vm->lock);
+	if (!running)
+		return cv_err(error, -ENOTCONN,
+			      "the VM: it does not run, so it has no power button");
+	cv_loop_call(vm->loop, press_button, &call);
+	return call.result;
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The inside of struct vm, shared by the files of this floor.
+ *
+ * Threads: the embedder's, one loop thread (devices, control, the end of a run)
+ * and one per vCPU. The lock is a leaf: nothing is called under it but the
+ * hypervisor's kick.
+ */
+#ifndef CV_VM_VM_H
+#define CV_VM_VM_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <crosvm/device.h>
+#include <crosvm/memory.h>
+#include <crosvm/version.h>
+#include <crosvm/vm.h>
+
+#include "machine/machine.h"
+#include "sys/fd.h"
+#include "virtio/vslot_local.h"
+
+struct cv_vm_file {
+	struct cv_fd fd;
+	char *name; /* for messages; owned */
+};
+
+/* Options that every virtio device takes beside its class's own. */
+struct cv_virtio_common {
+	uint32_t transport; /* enum cv_transport_kind */
+	bool packed, poll;
+};
+
+enum cv_vm_space { CV_VM_PIO, CV_VM_MMIO };
+
+/* Where an embedder's register block is. */
+struct cv_vm_place {
+	bool pio;
+	uint64_t base, len;
+	uint32_t irq;
+};
+
+struct vm_device {
+	struct cv_list node;
+	struct vm *vm;
+	const struct cv_class *cls;
+	void *config; /* of the class: owned, or this struct for an embedder's device */
+	struct cv_virtio_common common; /* virtio classes */
+	/* the instance, while a machine exists; in the loop's thread */
+	struct cv_vslot *vslot;
+	struct cv_rslot_local *rslot;
+	bool rslot_owned; /* by this struct, not by the machine */
+	/* an embedder's device */
+	bool custom;
+	struct cv_class own_class;
+	struct cv_regs_ops own_regs;
+	struct cv_virtio_ops own_virtio;
+	uint16_t queue_max[CV_VIRTIO_MAX_QUEUES];
+	struct vm_regs_ops regs_ops;
+	struct vm_virtio_ops virtio_ops;
+	struct cv_vm_place place;
+	struct cv_irq *irq;	   /* the line of a register block, while a machine exists */
+	struct vm_device *vm_self; /* what config points to */
+	void *instance;		   /* the running virtio instance, see custom_virtio.c */
+	pthread_mutex_t instance_lock;
+	void *user;
+	char *name;
+};
+
+struct cv_vm_vcpu {
+	struct vm *vm;
+	unsigned int index;
+	pthread_t thread;
+	bool started;
+	bool entered; /* may be kicked; under the lock */
+};
+
+enum cv_vm_state {
+	CV_VM_IDLE, /* never started */
+	CV_VM_RUNNING,
+	CV_VM_ENDED,
+};
+
+struct cv_vm_event {
+	struct cv_list node;
+	struct vm_event event;
+};
+
+struct vm {
+	/* constant after vm_create() */
+	uint64_t memory;
+	unsigned int n_vcpus;
+	struct cv_vm_file kernel, initrd;
+	char *cmdline;
+	enum cv_boot_protocol protocol;
+	bool reboot, acpi;
+	uint32_t *affinity;
+	size_t n_affinity;
+	struct cv_log log;
+	struct cv_hv_factory hv;
+	struct cv_loop *loop;
+	struct cv_fd event_fd;
+
+	struct cv_list devices; /* constant while running */
+
+	struct cv_mem mem;	    /* made by the first start */
+	struct cv_machine *machine; /* the loop's thread, or nobody's */
+	pthread_t loop_thread;
+	bool joined; /* the loop's thread of an ended run has been joined; under the lock */
+	struct cv_task finish;
+	atomic_uint n_running; /* vCPU threads, and the starter */
+	atomic_bool quit;      /* vCPU threads are to leave */
+
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	enum cv_vm_state state;
+	bool stop_wanted; /* vm_stop(): do not reboot */
+	bool ending;	  /* exit is set */
+	bool kickable;	  /* the machine's vCPUs exist */
+	struct vm_exit exit;
+	struct cv_vm_vcpu vcpus[CV_MACHINE_MAX_VCPUS];
+	struct cv_list events;
+};
+
+/* ---- config.c ---- */
+int cv_vm_configure(struct vm *vm, const struct vm_config *config,
+		    struct vm_error *e) CV_MUST_CHECK;
+
+/* A caller's struct of @size bytes, of which we know @known: whether it can be taken. */
+int cv_vm_check_size(const void *data, size_t size, size_t known, const char *what,
+		     struct vm_error *e) CV_MUST_CHECK;
+
+/* Creates a VM on another hypervisor than KVM: for tests. */
+int cv_vm_create(const struct vm_config *config, const struct cv_hv_factory *hv, struct vm **vm,
+		 struct vm_error *e) CV_MUST_CHECK;
+
+/* ---- events.c ---- */
+/* Queues an event; @exit for STOPPED. Any thread. */
+void cv_vm_event(struct vm *vm, enum vm_event_kind kind, const struct vm_exit *exit);
+void cv_vm_events_fini(struct vm *vm);
+
+/* ---- devices.c ---- */
+/* Makes the instances of all devices on the VM's new machine, and undoes it. */
+int cv_vm_devices_build(struct vm *vm, struct vm_error *e) CV_MUST_CHECK;
+void cv_vm_devices_unbuild(struct vm *vm);
+/* Frees what the machine's bus still referred to while it was there. */
+void cv_vm_devices_free_blocks(struct vm *vm);
+void cv_vm_device_destroy(struct vm_device *d);
+/* A new device in the VM's list; NULL when out of memory. */
+struct vm_device *cv_vm_device_new(struct vm *vm);
+/* Whether devices may be added now: -EBUSY with a sentence while the VM runs. */
+int cv_vm_may_add(struct vm *vm, const char *what, struct vm_error *e) CV_MUST_CHECK;
+extern const struct cv_opt cv_virtio_common_opts[];
+
+/* ---- vcpu.c ---- */
+/* Starts the vCPU threads; on failure the run ends by itself. */
+int cv_vm_vcpus_start(struct vm *vm, struct vm_error *e) CV_MUST_CHECK;
+void cv_vm_vcpus_join(struct vm *vm);
+
+/* ---- run.c ---- */
+/* Ends the run: the first reason counts. Any thread. */
+void cv_vm_end(struct vm *vm, enum vm_exit_reason reason, int vcpu, const char *text);
+/* A vCPU thread (or the starter) is done. */
+void cv_vm_leave(struct vm *vm);
+/* Waits for the end and joins the loop's thread; state RUNNING or ENDED. */
+void cv_vm_join(struct vm *vm);
+/* Frees what an ended run has left: machine and instances. */
+void cv_vm_reap(struct vm *vm);
+
+#endif

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/irq.h"
 #include "vm/vm.h"
 
 struct block {

@@ -5,7 +5,6 @@
  *
  *   floor KERNEL.elf [MIB [CMDLINE]]
  */
-#define _GNU_SOURCE
 #include <elf.h>
 #include <fcntl.h>
 #include <linux/kvm.h>

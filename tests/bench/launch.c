@@ -14,7 +14,6 @@
  * The monitor's standard input is /dev/null. It is killed when it outlives the
  * measurement by TIMEOUT.
  */
-#define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

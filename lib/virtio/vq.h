@@ -50,24 +50,36 @@ struct cv_vq {
 	struct cv_log *log;
 	const char *name;
 	bool packed, event_idx, indirect;
-	bool pending; /* used entries since the last notification decision */
-	uint64_t desc, driver, device;
+	bool pending;	 /* used entries since the last notification decision … */
+	bool force_call; /* … whose number is not known: a queue that was resumed */
+	uint32_t n_used; /* … and how many: used indices (split) or descriptors (packed) */
+	bool kicks;	 /* the device wants kicks … */
+	bool kicks_held; /* … but somebody is looking already: see cv_vq_hold_kicks() */
+	bool armed;	 /* with event_idx: the driver was asked to kick from @armed_at on */
+	bool exhausted;	 /* pop has refused to go on for lack of @budget */
+	uint32_t budget; /* how many more chains pop may give before it says that there are none */
 	uint16_t avail, used; /* positions in cv_vq_config's format, wraps in bit 15 if packed */
-	uint16_t signalled;   /* the used position at the last decision */
+	uint16_t avail_seen;  /* split: the driver's index as last read */
+	uint16_t armed_at;
 	int kick_fd, call_fd;
-	uint16_t n_out; /* chains outstanding */
-	uint16_t *free_slots, n_free;
-	struct cv_chain *chains; /* size entries */
-	struct cv_seg *segs;	 /* size * seg_max entries, touched as needed */
-	uint16_t seg_max;
-	size_t segs_bytes;
+	uint16_t n_out;			       /* chains outstanding */
+	uint16_t seg_max, n_free, *free_slots; /* the last one freed is used first: it is warm */
+	/* the areas in this process, checked when the queue started; nobody else's business */
+	uint8_t *desc, *driver, *device;
+	struct cv_vq_slot *slots; /* size entries */
+	struct cv_seg *segs;	  /* size * seg_max entries for long chains, touched as needed */
+	size_t bytes;		  /* of the mapping that slots, segs and free_slots share */
 	void (*on_broken)(struct cv_vq *vq);
 	void *ctx;
 };
 
 /* ---- the device's calls ---- */
 
-/* The next available chain, or NULL when there is none or the queue is broken or not ready. */
+/*
+ * The next available chain, or NULL when there is none or the queue is broken or
+ * not ready. The driver kicks again only after pop has given NULL or has_work
+ * false: look until there is nothing, or come back without being kicked.
+ */
 struct cv_chain *cv_vq_pop(struct cv_vq *vq);
 
 /* Gives the last popped chain back to the available ring (no other pop or push in between). */
@@ -121,7 +133,19 @@ int cv_chain_iov_write(const struct cv_vq *vq, const struct cv_chain *c, uint64_
 int cv_vq_start(struct cv_vq *vq, const struct cv_mem *mem, const struct cv_vq_config *config,
 		uint64_t features) CV_MUST_CHECK;
 
-/* Nothing is outstanding; writes the ring positions into @config unless NULL, frees. */
+/* Nothing is outstanding; writes the ring positions into @config unless NULL, frees. The queue is
+ * as before its start; nothing if it was not started. */
 void cv_vq_stop(struct cv_vq *vq, struct cv_vq_config *config);
+
+/* What is wrong with a configuration (its addresses apart), or NULL. @max: the largest size. */
+const char *cv_vq_config_fault(const struct cv_vq_config *config, uint16_t max, bool packed);
+
+/* Somebody looks at the queue all the time: kicks are suppressed (true), or back to what the
+ * device wants (false; then whether work has arrived meanwhile). */
+bool cv_vq_hold_kicks(struct cv_vq *vq, bool hold);
+
+/* Pop and has_work find nothing after @n more chains; UINT32_MAX: no limit. Whether the limit
+ * before this call has kept something back. */
+bool cv_vq_set_budget(struct cv_vq *vq, uint32_t n);
 
 #endif

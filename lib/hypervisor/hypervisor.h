@@ -33,15 +33,19 @@ enum cv_exit_kind {
 
 struct cv_exit {
 	enum cv_exit_kind kind;
-	bool write;	/* IO, MMIO: the guest writes */
-	uint8_t len;	/* bytes of one access: 1, 2, 4, 8 */
+	bool write; /* IO, MMIO: the guest writes */
+	uint8_t len; /* bytes of one access, 1 to 8; where a memory access crosses a page, odd ones */
 	uint32_t count; /* IO: accesses in @data, one after another (string instructions) */
 	uint64_t addr;	/* port or gpa */
 	uint8_t *data;	/* len * count bytes; valid until the next run */
 	char text[160]; /* FAILED: why */
 };
 
-/* Called before the first vCPU exists; see the KVM API for what each corresponds to. */
+/*
+ * A VM lives once: create, set_memory, vCPUs, run, destroy. A guest that resets
+ * gets a new one, because a VM's interrupt controllers, timers and vCPUs cannot be
+ * put back into every detail of their first state.
+ */
 struct cv_hv_config {
 	bool irqchip; /* in-kernel interrupt controllers and timer */
 	unsigned int n_vcpus;
@@ -49,12 +53,13 @@ struct cv_hv_config {
 
 struct cv_hv_ops {
 	void (*destroy)(struct cv_hv *hv);
-	/* maps all regions of @mem as slots; the memory outlives the VM. 0 or -errno */
+	/* maps all regions of @mem as slots and makes the interrupt controllers; once, before
+	 * anything else. The memory outlives the VM. 0 or -errno */
 	int (*set_memory)(struct cv_hv *hv, const struct cv_mem *mem, struct vm_error *e);
 	int (*vcpu_create)(struct cv_hv *hv, unsigned int index, struct cv_vcpu **vcpu,
 			   struct vm_error *e);
 	void (*vcpu_destroy)(struct cv_vcpu *vcpu);
-	/* the thread that will run the vCPU calls this once first (signal mask) */
+	/* the thread that will run the vCPU calls this once first; it has all signals blocked */
 	int (*vcpu_enter)(struct cv_vcpu *vcpu, struct vm_error *e);
 	/* runs until an exit; never fails otherwise: errors are CV_EXIT_FAILED */
 	void (*vcpu_run)(struct cv_vcpu *vcpu, struct cv_exit *exit);
@@ -62,6 +67,7 @@ struct cv_hv_ops {
 	 * Any thread; the vCPU's thread has entered and not ended */
 	void (*vcpu_kick)(struct cv_vcpu *vcpu);
 	/* ---- x86_64 ---- */
+	/* what a guest may be told at most; see cpuid_x86_64.h */
 	int (*x86_cpuid)(struct cv_hv *hv, struct cv_x86_cpuid *list, struct vm_error *e);
 	int (*x86_set_cpuid)(struct cv_vcpu *vcpu, const struct cv_x86_cpuid *list,
 			     struct vm_error *e);

@@ -7,12 +7,19 @@
 
 #define CV_X86_CPUID_MAX 256
 
+/* Selectors of the flat segments in LONG and PROTECTED mode, as the Linux boot protocol has them;
+ * the machine's GDT describes the same segments. */
+#define CV_X86_SEL_CODE 0x10u
+#define CV_X86_SEL_DATA 0x18u
+#define CV_X86_SEL_TSS	0x20u
+
 struct cv_x86_cpuid_entry {
 	uint32_t leaf, index;
 	bool indexed; /* the index matters */
 	uint32_t eax, ebx, ecx, edx;
 };
 
+/* What the hypervisor supports fills at most CV_X86_CPUID_MAX - 8 entries: a policy may add some. */
 struct cv_x86_cpuid {
 	uint32_t n;
 	struct cv_x86_cpuid_entry entries[CV_X86_CPUID_MAX];
@@ -32,7 +39,7 @@ struct cv_x86_vcpu_state {
 	uint64_t cr3;		     /* LONG: the page tables, made by the machine */
 	uint64_t gdt_base, idt_base; /* LONG, PROTECTED: the tables, made by the machine */
 	uint16_t gdt_limit, idt_limit;
-	uint8_t apic_id;
+	uint8_t apic_id; /* the vCPU's index */
 };
 
 #endif

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* crosvm run: builds a VM from the options, watches over it, and says how it ended. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "run_options.h"
+#include "terminal.h"
+
+const struct cli_command cli_run = {
+	.name = "run",
+	.operands = "KERNEL",
+	.help = "Runs a virtual machine: KERNEL is an ELF vmlinux or a bzImage. Without --serial, "
+		"the\n"
+		"first serial port is the guest's console on standard input and output; on a\n"
+		"terminal, Ctrl-A x ends the virtual machine and Ctrl-A h tells more.",
+	.options = run_option_table,
+	.operand = run_take_kernel,
+};
+
+struct run {
+	struct run_options options;
+	struct terminal terminal;
+	struct vm *vm;
+	int signal_fd;
+	bool watch_input; /* the terminal's characters pass through us */
+	int status;	  /* decided before the VM stopped; -1: the exit tells */
+	int signo;
+};
+
+static void on_log(void *user, enum vm_log_level level, const char *text)
+{
+	static const char *const names[] = { "", "error: ", "warning: ", "", "debug: " };
+
+	(void)user;
+	fprintf(stderr, "crosvm: %s%s\n", names[level], text);
+}
+
+static int complain_error(const struct vm_error *e)
+{
+	cli_complain("%s", e->text);
+	return CLI_ERROR;
+}
+
+/* One serial port as text for the library; the first console on stdout also reads our input. */
+static int add_serial(struct run *r, unsigned int num, const struct run_serial *s,
+		      bool *input_taken)
+{
+	char *options = NULL, *path = NULL;
+	char input[64] = "";
+	int n;
+
+	if (s->type == RUN_SERIAL_FILE) {
+		path = run_quote(s->path);
+		if (!path)
+			return -1;
+		n = asprintf(&options, "num=%u,out=%s", num, path);
+		free(path);
+	} else if (s->type == RUN_SERIAL_STDOUT) {
+		if (!*input_taken && (s->console || !r->options.any_serial)) {
+			int fd = r->watch_input ? r->terminal.pipe[0] : STDIN_FILENO;
+
+			snprintf(input, sizeof(input), ",in=/dev/fd/%d", fd);
+			*input_taken = true;
+		}
+		n = asprintf(&options, "num=%u,out=/dev/fd/%d%s", num, STDOUT_FILENO, input);
+	} else {
+		n = asprintf(&options, "num=%u", num);
+	}
+	if (n < 0) {
+		cli_complain("out of memory");
+		return -1;
+	}
+	return run_add_device(&r->options, "serial", options);
+}
+
+/* Whether the guest's console is on our standard input and output. */
+static bool console_on_stdio(const struct run_options *o)
+{
+	for (unsigned int i = 0; i < RUN_N_SERIALS; i++)
+		if (o->serials[i].console)
+			return o->serials[i].type == RUN_SERIAL_STDOUT;
+	return !o->any_serial;
+}
+
+static int add_serials(struct run *r)
+{
+	struct run_options *o = &r->options;
+	bool input_taken = false;
+
+	if (!o->any_serial)
+		o->serials[0] = (struct run_serial){ .type = RUN_SERIAL_STDOUT, .console = true };
+	for (unsigned int i = 0; i < RUN_N_SERIALS; i++)
+		if (o->serials[i].type != RUN_SERIAL_NONE &&
+		    add_serial(r, i + 1, &o->serials[i], &input_taken))
+			return -1;
+	return 0;
+}
+
+/* The command line: the console first, so that the user's words can override ours. */
+static char *command_line(const struct run_options *o)
+{
+	char console[32] = "", *text = NULL;
+
+	for (int i = 0; i < RUN_N_SERIALS; i++)
+		if (o->serials[i].console)
+			snprintf(console, sizeof(console), "console=ttyS%d ", i);
+	if (asprintf(&text, "%spanic=-1%s%s", console, o->params ? " " : "",
+		     o->params ? o->params : "") < 0)
+		return NULL;
+	return text;
+}
+
+static int create(struct run *r)
+{
+	const struct run_options *o = &r->options;
+	struct vm_error e = { 0 };
+	char *cmdline = command_line(o);
+	struct vm_config config = { .size = sizeof(config),
+				    .memory = o->memory,
+				    .vcpus = o->vcpus,
+				    .kernel = o->kernel,
+				    .initrd = o->initrd,
+				    .cmdline = cmdline,
+				    .boot_protocol = o->protocol,
+				    .reboot = o->reboot,
+				    .no_acpi = o->no_acpi,
+				    .cpu_affinity = o->affinity,
+				    .n_cpu_affinity = o->n_affinity,
+				    .log = on_log,
+				    .log_level = o->log_level };
+	int err = cmdline ? vm_create(&config, &r->vm, &e) : -ENOMEM;
+
+	free(cmdline);
+	for (unsigned int i = 0; i < o->n_devices && !err; i++)
+		err = vm_add_device(r->vm, o->devices[i].type, o->devices[i].options, NULL, &e);
+	return err ? complain_error(&e) : CLI_OK;
+}
+
+/* Signals that end the VM arrive in our loop; the library's threads block all of them. */
+static int watch_signals(struct run *r)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGQUIT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN); /* a reader of our output that goes away ends no VM */
+	r->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (r->signal_fd < 0) {
+		cli_complain("signals cannot be watched: %s", strerror(errno));
+		return CLI_ERROR;
+	}
+	return CLI_OK;
+}
+
+static int exit_status(const struct vm_exit *x)
+{
+	switch (x->reason) {
+	case VM_EXIT_POWER_OFF:
+	case VM_EXIT_RESET:
+	case VM_EXIT_STOPPED:
+		return CLI_OK;
+	case VM_EXIT_CRASHED:
+		cli_complain("the guest crashed: %s", x->text);
+		return CLI_CRASHED;
+	case VM_EXIT_FAILED:
+		cli_complain("the virtual machine failed: %s", x->text);
+		return CLI_CRASHED;
+	}
+	return CLI_ERROR;
+}
+
+static void on_input(struct run *r)
+{
+	struct vm_error e;
+
+	switch (terminal_input(&r->terminal)) {
+	case TERMINAL_QUIT:
+		r->status = CLI_ESCAPED;
+		return;
+	case TERMINAL_POWER_BUTTON:
+		if (vm_power_button(r->vm, &e))
+			cli_complain("%s", e.text);
+		return;
+	case TERMINAL_EOF:
+		r->watch_input = false;
+		return;
+	case TERMINAL_NONE:
+		return;
+	}
+}
+
+static void on_signal(struct run *r)
+{
+	struct signalfd_siginfo info;
+
+	if (read(r->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	r->signo = (int)info.ssi_signo;
+	r->status = CLI_SIGNAL + r->signo;
+}
+
+/* Takes the VM's events; whether it has stopped. */
+static bool on_events(struct run *r, struct vm_exit *x)
+{
+	struct vm_event ev = VM_EVENT_INIT;
+
+	while (vm_next_event(r->vm, &ev) > 0) {
+		if (ev.kind == VM_EVENT_STOPPED) {
+			*x = ev.exit;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Until the VM has stopped or we are told to end it. */
+static int watch(struct run *r, struct vm_exit *x)
+{
+	struct pollfd fds[] = { { .fd = vm_fd(r->vm), .events = POLLIN },
+				{ .fd = r->signal_fd, .events = POLLIN },
+				{ .fd = -1, .events = POLLIN } };
+
+	for (;;) {
+		fds[2].fd = r->watch_input ? STDIN_FILENO : -1;
+		if (poll(fds, 3, -1) < 0 && errno != EINTR)
+			return CLI_ERROR;
+		if (fds[0].revents && on_events(r, x))
+			return -1;
+		if (fds[1].revents)
+			on_signal(r);
+		if (fds[2].fd >= 0 && fds[2].revents)
+			on_input(r);
+		if (r->status >= 0)
+			return r->status;
+	}
+}
+
+static int run_vm(struct run *r)
+{
+	struct vm_exit x = VM_EXIT_INIT;
+	struct vm_error e = { 0 };
+	int status;
+
+	if (vm_start(r->vm, &e))
+		return complain_error(&e);
+	status = watch(r, &x);
+	terminal_close(&r->terminal);
+	vm_stop(r->vm);
+	return status >= 0 ? status : exit_status(&x);
+}
+
+static int run(struct run *r)
+{
+	int status = watch_signals(r);
+
+	if (status != CLI_OK)
+		return status;
+	r->watch_input = console_on_stdio(&r->options) && terminal_present();
+	if (r->watch_input && terminal_open(&r->terminal))
+		return CLI_ERROR;
+	status = add_serials(r) ? CLI_ERROR : create(r);
+	if (status == CLI_OK)
+		status = run_vm(r);
+	terminal_close(&r->terminal);
+	vm_destroy(r->vm);
+	close(r->signal_fd);
+	return status;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	struct run r = { .status = -1 };
+	int status = cli_parse(&cli_run, argc, argv, &r.options);
+
+	if (status == CLI_OK && !r.options.kernel) {
+		cli_complain("no kernel is given, write 'crosvm run [options] KERNEL'");
+		status = CLI_USAGE;
+	}
+	if (status == CLI_OK)
+		status = run(&r);
+	run_options_fini(&r.options);
+	return status < 0 ? CLI_OK : status;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* crosvm: runs virtual machines from the command line, with libcrosvm. */
+#include <stdio.h>
+#include <string.h>
+
+#include <crosvm/crosvm.h>
+
+#include "args.h"
+
+static int cmd_version(int argc, char **argv)
+{
+	(void)argv;
+	if (argc > 0) {
+		cli_complain("version takes no words, write 'crosvm version'");
+		return CLI_USAGE;
+	}
+	printf("crosvm %s\n", vm_version());
+	return CLI_OK;
+}
+
+static int cmd_help(int argc, char **argv);
+
+static const struct {
+	const char *name;
+	const struct cli_command *command; /* for help NAME */
+	int (*run)(int argc, char **argv);
+	const char *help;
+} commands[] = {
+	{ "run", &cli_run, cmd_run, "run a virtual machine" },
+	{ "check", &cli_check, cmd_check, "tell what this host offers" },
+	{ "devices", &cli_devices, cmd_devices, "list device types and their options" },
+	{ "version", NULL, cmd_version, "print the version" },
+	{ "help", NULL, cmd_help, "print this help, or that of a command" },
+};
+
+#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static void print_usage(FILE *to)
+{
+	fputs("Usage: crosvm COMMAND [options]\n\nCommands:\n", to);
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].help);
+	fputs("\n'crosvm help COMMAND' tells the options of a command; crosvm(1) tells all.\n", to);
+}
+
+static int cmd_help(int argc, char **argv)
+{
+	if (argc == 0) {
+		print_usage(stdout);
+		return CLI_OK;
+	}
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		if (strcmp(argv[0], commands[i].name) != 0)
+			continue;
+		if (commands[i].command)
+			cli_print_help(commands[i].command);
+		else
+			printf("Usage: crosvm %s\n\n%s\n", commands[i].name, commands[i].help);
+		return CLI_OK;
+	}
+	cli_complain("command '%s' is not known, see 'crosvm help'", argv[0]);
+	return CLI_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		print_usage(stderr);
+		return CLI_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+		return cmd_help(0, NULL);
+	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
+		return cmd_version(0, NULL);
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		if (strcmp(argv[1], commands[i].name) == 0)
+			return commands[i].run(argc - 2, argv + 2);
+	cli_complain("command '%s' is not known, see 'crosvm help'", argv[1]);
+	return CLI_USAGE;
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The terminal as the guest's console. */
+#include "terminal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "args.h"
+
+#define ESCAPE 0x01 /* Ctrl-A */
+
+/* For the fault handler, which can be given nothing. */
+static struct termios saved;
+static volatile sig_atomic_t is_saved;
+
+static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
+
+/* Restores the terminal and lets the signal do what it does by default. */
+static void on_fault(int signo)
+{
+	if (is_saved)
+		tcsetattr(STDIN_FILENO, TCSANOW, &saved);
+	signal(signo, SIG_DFL);
+	raise(signo);
+}
+
+bool terminal_present(void)
+{
+	return isatty(STDIN_FILENO) && tcgetpgrp(STDIN_FILENO) == getpgrp();
+}
+
+int terminal_open(struct terminal *t)
+{
+	struct sigaction sa = { .sa_handler = on_fault };
+	struct termios raw;
+
+	if (pipe2(t->pipe, O_CLOEXEC) < 0 || tcgetattr(STDIN_FILENO, &saved) < 0) {
+		cli_complain("the terminal cannot be set up: %s", strerror(errno));
+		return -1;
+	}
+	/* a guest that reads nothing must not block us */
+	if (fcntl(t->pipe[1], F_SETFL, O_NONBLOCK) < 0)
+		cli_complain("the terminal's pipe may block: %s", strerror(errno));
+	raw = saved;
+	cfmakeraw(&raw);
+	raw.c_oflag |= OPOST; /* output stays as it is: messages of ours share the screen */
+	is_saved = 1;
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+		sigaction(faults[i], &sa, NULL);
+	t->raw = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
+	return 0;
+}
+
+static void type(struct terminal *t, char c)
+{
+	/* a full pipe loses what is typed, as a full keyboard buffer would */
+	if (write(t->pipe[1], &c, 1) < 0 && errno != EAGAIN)
+		cli_complain("a character is lost: %s", strerror(errno));
+}
+
+static void print_keys(void)
+{
+	static const char text[] = "\r\nCtrl-A x  end the virtual machine\r\n"
+				   "Ctrl-A p  press its power button\r\n"
+				   "Ctrl-A a  type Ctrl-A\r\n";
+
+	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
+		return; /* nobody is there to read it */
+}
+
+static enum terminal_action command(struct terminal *t, char c)
+{
+	switch (c) {
+	case 'x':
+		return TERMINAL_QUIT;
+	case 'p':
+		return TERMINAL_POWER_BUTTON;
+	case 'h':
+	case '?':
+		print_keys();
+		return TERMINAL_NONE;
+	case 'a':
+	case ESCAPE:
+		type(t, ESCAPE);
+		return TERMINAL_NONE;
+	default:
+		type(t, ESCAPE);
+		type(t, c);
+		return TERMINAL_NONE;
+	}
+}
+
+enum terminal_action terminal_input(struct terminal *t)
+{
+	enum terminal_action action = TERMINAL_NONE;
+	char buf[256];
+	ssize_t n = read(STDIN_FILENO, buf, sizeof(buf));
+
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return TERMINAL_NONE;
+	if (n <= 0)
+		return TERMINAL_EOF;
+	for (ssize_t i = 0; i < n && action == TERMINAL_NONE; i++) {
+		if (t->escaped) {
+			t->escaped = false;
+			action = command(t, buf[i]);
+		} else if (buf[i] == ESCAPE) {
+			t->escaped = true;
+		} else {
+			type(t, buf[i]);
+		}
+	}
+	return action;
+}
+
+void terminal_close(struct terminal *t)
+{
+	if (t->raw)
+		tcsetattr(STDIN_FILENO, TCSADRAIN, &saved);
+	t->raw = false;
+	is_saved = 0;
+	for (int i = 0; i < 2; i++) {
+		if (t->pipe[i] > 0)
+			close(t->pipe[i]);
+		t->pipe[i] = 0;
+	}
+}

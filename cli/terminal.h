@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The terminal as the guest's console: raw while the VM runs, always restored,
+ * also when this process is killed by a fault. What is typed passes through
+ * here, so that the escape can be recognised: Ctrl-A, then
+ *
+ *	x	ends the VM
+ *	p	presses its power button
+ *	a	types Ctrl-A
+ *	h	prints this list
+ */
+#ifndef CROSVM_CLI_TERMINAL_H
+#define CROSVM_CLI_TERMINAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum terminal_action { TERMINAL_NONE, TERMINAL_QUIT, TERMINAL_POWER_BUTTON, TERMINAL_EOF };
+
+struct terminal {
+	bool raw;
+	int pipe[2];  /* what is typed goes through here to the guest */
+	bool escaped; /* Ctrl-A was the last character */
+};
+
+/* Whether standard input is a terminal that this process may read. */
+bool terminal_present(void);
+
+/* Makes the terminal raw and the pipe. 0 or -1 after a complaint. */
+int terminal_open(struct terminal *t);
+
+/* Standard input is readable: passes characters on. */
+enum terminal_action terminal_input(struct terminal *t);
+
+/* Puts the terminal back and closes the pipe; zeroed: nothing. */
+void terminal_close(struct terminal *t);
+
+#endif

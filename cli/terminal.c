@@ -120,7 +120,7 @@ enum terminal_action terminal_input(struct terminal *t)
 void terminal_close(struct terminal *t)
 {
 	if (t->raw)
-		tcsetattr(STDIN_FILENO, TCSADRAIN, &saved);
+		tcsetattr(STDIN_FILENO, TCSANOW, &saved);
 	t->raw = false;
 	is_saved = 0;
 	for (int i = 0; i < 2; i++) {

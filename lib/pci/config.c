@@ -87,10 +87,10 @@ static void refresh_status(struct cv_pci_dev *d)
 
 uint32_t cv_pci_config_read(struct cv_pci_dev *d, uint32_t off, unsigned int len)
 {
-	uint32_t val = 0;
+	uint32_t val = 0, trapped = 0;
 
-	if (d->ops->cfg_read && d->ops->cfg_read(d, off, len, &val))
-		return val & (uint32_t)cv_ones(len);
+	if (d->ops->cfg_read && d->ops->cfg_read(d, off, len, &trapped))
+		return trapped & (uint32_t)cv_ones(len);
 	if ((off & ~3u) == CV_PCI_COMMAND)
 		refresh_status(d);
 	for (unsigned int i = 0; i < len; i++)

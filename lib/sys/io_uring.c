@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Block I/O through io_uring: reads and writes that the kernel completes without a thread. */
+#include <errno.h>
+#include <liburing.h>
+#include <limits.h>
+#include <string.h>
+
+#include "base/math.h"
+#include "sys/io_impl.h"
+
+/* When the kernel cannot take requests at the moment: how long until the next attempt. */
+#define RETRY_NS 1000000ull
+
+struct cv_io_ring {
+	struct cv_io *io;
+	struct cv_loop *loop;
+	struct io_uring ring;
+	bool open;
+	struct cv_watch watch;
+	struct cv_timer retry;
+};
+
+bool cv_io_ring_add(struct cv_io_ring *r, struct cv_io_req *req)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&r->ring);
+	unsigned int n_iov = cv_min(req->n_iov, (unsigned int)IOV_MAX);
+
+	if (!sqe)
+		return false;
+	if (req->op == CV_IO_READ)
+		io_uring_prep_readv(sqe, req->file->fd, req->iov, n_iov, req->off);
+	else
+		io_uring_prep_writev(sqe, req->file->fd, req->iov, n_iov, req->off);
+	io_uring_sqe_set_data(sqe, req);
+	return true;
+}
+
+void cv_io_ring_submit(struct cv_io_ring *r)
+{
+	int n;
+
+	if (io_uring_sq_ready(&r->ring) == 0)
+		return;
+	do {
+		n = io_uring_submit(&r->ring);
+	} while (n == -EINTR);
+	/* out of memory or of completion slots: they stay in the ring and go with the next ones */
+	if (io_uring_sq_ready(&r->ring) > 0)
+		cv_timer_set(r->loop, &r->retry, cv_loop_now(r->loop) + RETRY_NS);
+}
+
+void cv_io_ring_reap(struct cv_io_ring *r)
+{
+	struct io_uring_cqe *cqe;
+
+	while (io_uring_peek_cqe(&r->ring, &cqe) == 0) {
+		struct cv_io_req *req = io_uring_cqe_get_data(cqe);
+		int res = cqe->res;
+
+		io_uring_cqe_seen(&r->ring, cqe);
+		cv_io_ring_done(r->io, req, res);
+	}
+}
+
+int cv_io_ring_fd(const struct cv_io_ring *r)
+{
+	return r->ring.ring_fd;
+}
+
+static void on_completion(struct cv_watch *w, uint32_t events)
+{
+	struct cv_io_ring *r = cv_container_of(w, struct cv_io_ring, watch);
+
+	(void)events;
+	cv_io_ring_reap(r);
+	cv_io_flush(r->io);
+}
+
+static void on_retry(struct cv_timer *t)
+{
+	struct cv_io_ring *r = cv_container_of(t, struct cv_io_ring, retry);
+
+	cv_io_ring_submit(r);
+	cv_io_flush(r->io);
+}
+
+static int open_ring(struct io_uring *ring, unsigned int depth)
+{
+	unsigned int entries = (unsigned int)cv_pow2_ceil(depth);
+	/* completions need not interrupt the loop's thread, which looks at them by itself */
+	int err = io_uring_queue_init(entries, ring, IORING_SETUP_COOP_TASKRUN);
+
+	if (err == -EINVAL)
+		err = io_uring_queue_init(entries, ring, 0);
+	return err;
+}
+
+int cv_io_ring_create(struct cv_io_ring **ring, struct cv_io *io, struct cv_loop *loop,
+		      pthread_mutex_t *lock, unsigned int depth, struct vm_error *e)
+{
+	struct cv_io_ring *r = calloc(1, sizeof(*r));
+	int err;
+
+	if (!r)
+		return cv_err(e, -ENOMEM, "block I/O: out of memory");
+	r->io = io;
+	r->loop = loop;
+	r->watch.fn = on_completion;
+	r->watch.lock = lock;
+	r->retry.fn = on_retry;
+	r->retry.lock = lock;
+	err = open_ring(&r->ring, depth);
+	r->open = !err;
+	if (!err)
+		err = cv_watch_add(loop, &r->watch, r->ring.ring_fd, EPOLLIN);
+	if (err) {
+		cv_io_ring_destroy(r);
+		return cv_err(e, err,
+			      "block I/O: io_uring is not available: %s; use the thread pool, or "
+			      "allow it (sysctl kernel.io_uring_disabled=0)",
+			      strerror(-err));
+	}
+	*ring = r;
+	return 0;
+}
+
+void cv_io_ring_destroy(struct cv_io_ring *r)
+{
+	if (!r)
+		return;
+	cv_timer_cancel(&r->retry);
+	cv_watch_remove(&r->watch);
+	if (r->open)
+		io_uring_queue_exit(&r->ring);
+	free(r);
+}

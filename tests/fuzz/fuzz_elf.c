@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The kernel loader on ELF files: the magic is given, the rest is the input. */
+#include <string.h>
+
+#include "boot_fuzz.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static uint8_t buf[65536];
+
+	if (size < 4 || size > sizeof(buf))
+		return 0;
+	memcpy(buf, data, size);
+	memcpy(buf, "\177ELF", 4);
+	return fuzz_kernel(buf, size);
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A register device on a hand-driven clock. */
+#include "rdev.h"
+
+#include <inttypes.h>
+#include <unistd.h>
+
+#include "must.h"
+#include "sys/fd.h"
+
+static void on_request(const struct cv_env *env, unsigned int what)
+{
+	struct rdev *d = env->ctx;
+
+	must(what < CV_LEN(d->requests));
+	d->requests[what]++;
+}
+
+void rdev_open(struct rdev *d, const char *name, const char *options)
+{
+	struct vm_error e = { 0 };
+	struct cv_env env = { .irq = &d->irq, .request = on_request, .ctx = d };
+
+	*d = (struct rdev){ .cls = cv_class_find(name) };
+	must(d->cls && d->cls->regs);
+	must(cv_loop_create_fake(&d->loop, NULL) == 0);
+	d->irq.trigger = cv_event_create();
+	d->irq.resample = -1;
+	env.loop = d->loop;
+	env.log = &d->log;
+	if (cv_class_configure(d->cls, options, &d->config, &e) ||
+	    cv_rslot_local_create(&d->slot, d->cls, &env, d->config, &e)) {
+		fprintf(stderr, "%s\n", e.text);
+		abort();
+	}
+}
+
+void rdev_close(struct rdev *d)
+{
+	cv_rslot_local_destroy(d->slot);
+	cv_class_config_destroy(d->cls, d->config);
+	cv_loop_destroy(d->loop);
+	close(d->irq.trigger);
+}
+
+uint64_t rdev_read(struct rdev *d, uint64_t off, unsigned int len)
+{
+	struct cv_rslot *slot = cv_rslot_local_slot(d->slot);
+
+	return slot->ops->read(slot, off, len);
+}
+
+void rdev_write(struct rdev *d, uint64_t off, unsigned int len, uint64_t val)
+{
+	struct cv_rslot *slot = cv_rslot_local_slot(d->slot);
+
+	slot->ops->write(slot, off, len, val);
+}
+
+void *rdev_self(struct rdev *d)
+{
+	return cv_rslot_local_self(d->slot);
+}
+
+uint64_t rdev_irqs(struct rdev *d)
+{
+	uint64_t n = 0;
+
+	return read(d->irq.trigger, &n, sizeof(n)) == sizeof(n) ? n : 0;
+}
+
+static uint64_t run_row(struct rdev *d, const struct rdev_row *row)
+{
+	switch (row->op) {
+	case RD:
+		return rdev_read(d, row->off, row->len);
+	case WR:
+		rdev_write(d, row->off, row->len, row->val);
+		return row->val;
+	case IRQ:
+		return rdev_irqs(d);
+	case LINE:
+		return d->irq.asserted;
+	case WAIT:
+		cv_loop_fake_advance(d->loop, row->val);
+		return row->val;
+	}
+	return 0;
+}
+
+void rdev_replay(struct rdev *d, const struct rdev_row *rows, size_t n_rows)
+{
+	for (size_t i = 0; i < n_rows; i++) {
+		uint64_t got;
+
+		cv_loop_dispatch(d->loop);
+		got = run_row(d, &rows[i]);
+		if (got == rows[i].val)
+			continue;
+		fprintf(stderr,
+			"%s: row %zu (op %d, offset %#" PRIx64 ", length %u): %#" PRIx64
+			" instead of %#" PRIx64 "\n",
+			d->cls->name, i, rows[i].op, rows[i].off, rows[i].len, got, rows[i].val);
+		abort();
+	}
+}
+
+static uint32_t next_random(uint32_t *x)
+{
+	*x ^= *x << 13;
+	*x ^= *x >> 17;
+	*x ^= *x << 5;
+	return *x;
+}
+
+void rdev_garbage(struct rdev *d, uint32_t seed, unsigned int n)
+{
+	uint32_t x = seed | 1;
+
+	for (unsigned int i = 0; i < n; i++) {
+		uint32_t what = next_random(&x);
+		uint64_t off = what % (d->cls->regs->span + 1);
+		unsigned int len = 1u << (what >> 8) % 4;
+		uint64_t val = (uint64_t)next_random(&x) << 32 | next_random(&x);
+
+		if (what >> 16 & 1)
+			rdev_write(d, off, len, val);
+		else
+			must(len == 8 || rdev_read(d, off, len) >> (8 * len) == 0);
+		if ((what >> 17) % 64 == 0)
+			cv_loop_fake_advance(d->loop, val % 3000000000u);
+		if ((what >> 17) % 64 == 1)
+			cv_rslot_local_reset(d->slot);
+	}
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A register device on a hand-driven clock, replayed from tables of accesses. */
+#ifndef CV_TESTS_RDEV_H
+#define CV_TESTS_RDEV_H
+
+#include <stdatomic.h>
+
+#include "core/irq.h"
+#include "core/slot.h"
+#include "sys/loop.h"
+
+struct rdev {
+	const struct cv_class *cls;
+	struct cv_loop *loop; /* fake */
+	struct cv_log log;
+	struct cv_irq irq;
+	struct cv_rslot_local *slot;
+	void *config;
+	atomic_uint requests[8]; /* how often each enum cv_vm_request came */
+};
+
+/* What a row does. */
+enum rdev_op {
+	RD = 1, /* reads and compares */
+	WR,	/* writes */
+	IRQ,	/* the line has risen @val times since the last look */
+	LINE,	/* the line's level is @val */
+	WAIT,	/* sets the clock forward by @val ns */
+};
+
+struct rdev_row {
+	enum rdev_op op;
+	uint64_t off;
+	unsigned int len;
+	uint64_t val;
+};
+
+/* The class of that name with those options. Aborts on failure. */
+void rdev_open(struct rdev *d, const char *name, const char *options);
+void rdev_close(struct rdev *d);
+
+uint64_t rdev_read(struct rdev *d, uint64_t off, unsigned int len);
+void rdev_write(struct rdev *d, uint64_t off, unsigned int len, uint64_t val);
+void *rdev_self(struct rdev *d);
+
+/* How often the interrupt was triggered since the last call. */
+uint64_t rdev_irqs(struct rdev *d);
+
+/* Aborts, naming the row, where one does not hold. */
+void rdev_replay(struct rdev *d, const struct rdev_row *rows, size_t n_rows);
+#define REPLAY(d, rows) rdev_replay(d, rows, sizeof(rows) / sizeof((rows)[0]))
+
+/* @n accesses of random offsets, sizes and values, with time passing; the same for one @seed. */
+void rdev_garbage(struct rdev *d, uint32_t seed, unsigned int n);
+
+#endif

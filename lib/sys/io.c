@@ -23,6 +23,8 @@ struct cv_io {
 	unsigned int n_flight;	 /* not yet completed */
 	uint64_t flush_begin;	 /* 0: the clock was not needed yet */
 	bool flushing;
+	void (*on_batch)(void *ctx);
+	void *batch_ctx;
 };
 
 static uint64_t now_ns(void)
@@ -146,6 +148,19 @@ void cv_io_flush(struct cv_io *io)
 	while (!cv_list_empty(&io->queue) || !cv_list_empty(&io->to_pool))
 		start_queued(io);
 	io->flushing = false;
+}
+
+void cv_io_on_batch(struct cv_io *io, void (*fn)(void *ctx), void *ctx)
+{
+	io->on_batch = fn;
+	io->batch_ctx = ctx;
+}
+
+void cv_io_batch_done(struct cv_io *io)
+{
+	cv_io_flush(io);
+	if (io->on_batch)
+		io->on_batch(io->batch_ctx);
 }
 
 void cv_io_pool_done(struct cv_io *io, struct cv_io_req *req)

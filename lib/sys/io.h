@@ -84,6 +84,10 @@ int cv_io_file_init(struct cv_io_file *file, int fd) CV_MUST_CHECK;
 int cv_io_create(struct cv_io **io, enum cv_io_engine engine, struct cv_loop *loop,
 		 pthread_mutex_t *lock, unsigned int depth, struct vm_error *e) CV_MUST_CHECK;
 
+/* @fn runs under the lock after every batch of completions that the loop has delivered by itself
+ * (not those inside cv_io_flush() and cv_io_drain()). */
+void cv_io_on_batch(struct cv_io *io, void (*fn)(void *ctx), void *ctx);
+
 /* Nothing is in flight; NULL is fine. */
 void cv_io_destroy(struct cv_io *io);
 

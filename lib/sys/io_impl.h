@@ -63,6 +63,8 @@ int cv_io_ring_fd(const struct cv_io_ring *ring);
 
 /* ---- io.c: called by the rooms ---- */
 
+/* The loop has delivered a batch: starts what the completions have submitted. */
+void cv_io_batch_done(struct cv_io *io);
 void cv_io_pool_done(struct cv_io *io, struct cv_io_req *req);
 void cv_io_ring_done(struct cv_io *io, struct cv_io_req *req, int res);
 

@@ -182,7 +182,7 @@ static void on_event(struct cv_watch *w, uint32_t events)
 
 	(void)events;
 	cv_io_pool_reap(p);
-	cv_io_flush(p->io); /* what the completions have submitted */
+	cv_io_batch_done(p->io);
 }
 
 int cv_io_pool_fd(const struct cv_io_pool *p)

@@ -73,7 +73,7 @@ static void on_completion(struct cv_watch *w, uint32_t events)
 
 	(void)events;
 	cv_io_ring_reap(r);
-	cv_io_flush(r->io);
+	cv_io_batch_done(r->io);
 }
 
 static void on_retry(struct cv_timer *t)
@@ -81,7 +81,8 @@ static void on_retry(struct cv_timer *t)
 	struct cv_io_ring *r = cv_container_of(t, struct cv_io_ring, retry);
 
 	cv_io_ring_submit(r);
-	cv_io_flush(r->io);
+	cv_io_ring_reap(r);
+	cv_io_batch_done(r->io);
 }
 
 static int open_ring(struct io_uring *ring, unsigned int depth)

@@ -18,9 +18,9 @@
 #define VENDOR	      0x1af4
 #define DEVICE_BASE   0x1040
 #define CONFIG_MAX    CV_VPCI_PAGE
-#define MODERN_ONLY   1 /* the least revision of a device without the legacy interface */
-#define CLASS_OTHER   0xff
-#define WINDOW_LENGTH 12u /* offsets in the PCI_CFG capability */
+#define MODERN_ONLY   1	   /* the least revision of a device without the legacy interface */
+#define UNCLASSIFIED  0xff /* subclass, of class 0 */
+#define WINDOW_LENGTH 12u  /* offsets in the PCI_CFG capability */
 #define WINDOW_DATA   16u
 
 /* Capability types, section 4.1.4. */
@@ -218,7 +218,7 @@ static void init_function(struct cv_virtio_pci *t, const struct cv_vslot *vslot)
 		.device = (uint16_t)(DEVICE_BASE + vslot->id),
 		.subsys_vendor = VENDOR,
 		.subsys = (uint16_t)(DEVICE_BASE + vslot->id),
-		.class_code = CLASS_OTHER,
+		.subclass = UNCLASSIFIED,
 		.revision = MODERN_ONLY,
 	};
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* MSI-X: capability, table, pending bits, masks, routes and irqfds. */
-#include "mock_hw.h"
 #include "pci/msix.h"
 #include "pci_rig.h"
 #include "support/check_main.h"
+#include "support/mock_hw.h"
 
 #define N_VECTORS 70
 #define ENABLE	  0x8000

@@ -10,7 +10,7 @@
 #include <pthread.h>
 
 #include "core/hw.h"
-#include "support/must.h"
+#include "must.h"
 #include "sys/fd.h"
 
 #define MOCK_MAX 512
@@ -134,6 +134,22 @@ static inline bool mock_delivered(struct mock_hw *m, uint64_t addr, uint32_t dat
 	}
 	pthread_mutex_unlock(&m->lock);
 	return delivered;
+}
+
+/* The eventfd that is attached for (addr, data) now, or -1. */
+static inline int mock_attached(struct mock_hw *m, uint64_t addr, uint32_t data)
+{
+	int fd = -1;
+
+	pthread_mutex_lock(&m->lock);
+	for (unsigned int i = 0; i < MOCK_MAX; i++) {
+		const struct mock_route *r = &m->routes[i];
+
+		if (r->used && r->fd >= 0 && r->addr == addr && r->data == data)
+			fd = r->fd;
+	}
+	pthread_mutex_unlock(&m->lock);
+	return fd;
 }
 
 /* A guest write of any value to @addr; whether it was a doorbell. */

@@ -33,17 +33,17 @@ bool cv_vq_packed_peek(const struct cv_vq *vq)
 }
 
 /* An indirect table is an array here: all of it, and only the write flag counts. */
-static const char *walk_table(struct cv_vq *vq, struct cv_chain *c, const struct cv_desc *table)
+static const char *walk_table(struct cv_vq *vq, struct cv_chain *c, const struct cv_desc *d)
 {
-	unsigned int n = 0;
-	const char *why = cv_vq_check_table(vq, table, &n);
-	struct cv_desc d;
+	struct cv_table t;
+	const char *why = cv_vq_open_table(vq, d, &t);
 
-	for (unsigned int i = 0; !why && i < n; i++) {
-		why = cv_vq_read_table(vq, table->addr, i, &d);
-		if (!why && (d.b & CV_DESC_F_INDIRECT))
+	for (unsigned int i = 0; !why && i < t.n; i++) {
+		struct cv_desc entry = cv_vq_read_table(vq, &t, i);
+
+		if (entry.b & CV_DESC_F_INDIRECT)
 			return "an indirect table is in an indirect table";
-		why = why ?: cv_vq_add_seg(vq, c, &d, d.b & CV_DESC_F_WRITE);
+		why = cv_vq_add_seg(vq, c, &entry, entry.b & CV_DESC_F_WRITE);
 	}
 	return why;
 }

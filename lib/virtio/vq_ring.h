@@ -71,7 +71,7 @@ static inline void cv_ring_write32(uint8_t *p, uint32_t v)
 	__atomic_store_n((uint32_t *)(void *)p, htole32(v), __ATOMIC_RELAXED);
 }
 
-static inline struct cv_desc cv_desc_split_words(uint64_t addr, uint64_t rest)
+static inline struct cv_desc cv_desc_of_words(uint64_t addr, uint64_t rest)
 {
 	return (struct cv_desc){ .addr = addr,
 				 .len = (uint32_t)rest,
@@ -84,8 +84,8 @@ static inline struct cv_desc cv_ring_desc(const struct cv_vq *vq, unsigned int i
 {
 	uint64_t *d = (void *)(vq->desc + (size_t)i * CV_DESC_SIZE);
 
-	return cv_desc_split_words(le64toh(__atomic_load_n(d, __ATOMIC_RELAXED)),
-				   le64toh(__atomic_load_n(d + 1, __ATOMIC_RELAXED)));
+	return cv_desc_of_words(le64toh(__atomic_load_n(d, __ATOMIC_RELAXED)),
+				le64toh(__atomic_load_n(d + 1, __ATOMIC_RELAXED)));
 }
 
 /* Between writing for the other side and looking at what it wrote. */
@@ -102,16 +102,22 @@ static inline bool cv_ring_need_event(uint16_t event, uint16_t pos, uint16_t old
 	return (uint16_t)(pos - event - 1) < (uint16_t)(pos - old);
 }
 
-/* ---- the walk's shared steps; each returns what is wrong, or NULL ---- */
+/* ---- the walk's shared steps; what is wrong, or NULL ---- */
 
 /* Appends one buffer to the chain. */
 const char *cv_vq_add_seg(struct cv_vq *vq, struct cv_chain *c, const struct cv_desc *d,
 			  bool write);
-/* Whether @d may refer to an indirect table; *n: its entries. */
-const char *cv_vq_check_table(const struct cv_vq *vq, const struct cv_desc *d, unsigned int *n);
-/* Reads entry @i of the indirect table at @table. */
-const char *cv_vq_read_table(const struct cv_vq *vq, uint64_t table, unsigned int i,
-			     struct cv_desc *d);
+/* An indirect table for the time of one walk. */
+struct cv_table {
+	uint64_t gpa;
+	const uint8_t *host; /* NULL: not in one piece */
+	unsigned int n;	     /* entries */
+};
+
+/* Finds the table that @d refers to. */
+const char *cv_vq_open_table(const struct cv_vq *vq, const struct cv_desc *d, struct cv_table *t);
+/* Copies entry @i, which exists. */
+struct cv_desc cv_vq_read_table(const struct cv_vq *vq, const struct cv_table *t, unsigned int i);
 
 /* ---- the two layouts ---- */
 

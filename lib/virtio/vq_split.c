@@ -36,25 +36,27 @@ bool cv_vq_split_peek(struct cv_vq *vq)
 	return idx != vq->avail;
 }
 
-static const char *walk_table(struct cv_vq *vq, struct cv_chain *c, const struct cv_desc *table)
+static const char *walk_table(struct cv_vq *vq, struct cv_chain *c, const struct cv_desc *d)
 {
-	unsigned int n = 0, i = 0;
-	const char *why = table->a & CV_DESC_F_NEXT ? "an indirect descriptor has a next one"
-						    : cv_vq_check_table(vq, table, &n);
-	struct cv_desc d;
+	struct cv_table t;
+	unsigned int i = 0;
+	const char *why = d->a & CV_DESC_F_NEXT ? "an indirect descriptor has a next one"
+						: cv_vq_open_table(vq, d, &t);
 
 	for (unsigned int steps = 0; !why; steps++) {
-		if (steps == n)
+		struct cv_desc entry;
+
+		if (steps == t.n)
 			return "a chain in an indirect table loops";
-		if (i >= n)
+		if (i >= t.n)
 			return "a descriptor index is outside its indirect table";
-		why = cv_vq_read_table(vq, table->addr, i, &d);
-		if (!why && (d.a & CV_DESC_F_INDIRECT))
+		entry = cv_vq_read_table(vq, &t, i);
+		if (entry.a & CV_DESC_F_INDIRECT)
 			return "an indirect table is in an indirect table";
-		why = why ?: cv_vq_add_seg(vq, c, &d, d.a & CV_DESC_F_WRITE);
-		if (!(d.a & CV_DESC_F_NEXT))
+		why = cv_vq_add_seg(vq, c, &entry, entry.a & CV_DESC_F_WRITE);
+		if (!(entry.a & CV_DESC_F_NEXT))
 			break;
-		i = d.b;
+		i = entry.b;
 	}
 	return why;
 }
@@ -114,9 +116,9 @@ bool cv_vq_split_wants_call(const struct cv_vq *vq)
 
 void cv_vq_split_arm(struct cv_vq *vq, bool on)
 {
-	/* an event index that is not moved on means no kicks for the next 65535 chains */
-	if (vq->event_idx && on)
-		cv_ring_store16(vq->device + avail_event_at(vq), vq->avail);
-	else if (!vq->event_idx)
+	/* an event that has just passed means no kicks for the next 65535 chains */
+	if (vq->event_idx)
+		cv_ring_store16(vq->device + avail_event_at(vq), (uint16_t)(vq->avail - !on));
+	else
 		cv_ring_store16(vq->device + RING_FLAGS, (uint16_t)(on ? NOTIFY : NO_NOTIFY));
 }

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=bash disable=SC2034
+# Debian packages that the scripts need, and how they get installed: only what
+# is missing, as root or through sudo. Sourced, never run.
+
+# To build the library, the CLI and the examples.
+deps_build=(build-essential cmake ninja-build pkg-config liburing-dev)
+# To fetch a kernel and make a guest's root file system.
+deps_guest=(busybox-static cpio e2fsprogs lz4 xz-utils zstd)
+# To emulate a machine with virtualization extensions.
+deps_lab=(qemu-system-x86)
+# To build and run the tests.
+deps_test=(check git acpica-tools abigail-tools clang-format clang libclang-rt-dev llvm)
+
+# deps_missing PACKAGE...: prints those that are not installed
+deps_missing() {
+	local package
+
+	for package in "$@"; do
+		case $(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null) in
+		[ih]i*) ;;
+		*) printf '%s\n' "$package" ;;
+		esac
+	done
+}
+
+# Lists that are missing or old make the first try fail.
+deps_apt() {
+	local install=(env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300
+		install --no-install-recommends)
+
+	"${as_root[@]}" "${install[@]}" "$@" </dev/null ||
+		{ "${as_root[@]}" apt-get -q update </dev/null &&
+			"${as_root[@]}" "${install[@]}" "$@" </dev/null; }
+}
+
+# deps_install PACKAGE...: returns 1, having said why, if that does not succeed
+deps_install() {
+	local missing as_root=()
+
+	mapfile -t missing < <(deps_missing "$@")
+	[ ${#missing[@]} -gt 0 ] || return 0
+	if [ "$(id -u)" != 0 ]; then
+		as_root=(sudo)
+		if ! command -v sudo >/dev/null || { [ ! -t 0 ] && ! sudo -n true 2>/dev/null; }; then
+			echo "Debian packages are missing and need root to install; run: apt-get install ${missing[*]}" >&2
+			return 1
+		fi
+	fi
+	echo "installing ${missing[*]}"
+	deps_apt "${missing[@]}" >&2 || {
+		echo "apt-get could not install ${missing[*]}; its messages are above" >&2
+		return 1
+	}
+}

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=sh source=tests/lab/cases/lib.sh
+# Everything else that Linux sees of the machine, most of it in one guest.
+. "$CASES/lib.sh"
+
+tests=basics,topology,busy,machine,interrupts,clock,balloon,ports,serials,disk_about,messages
+
+# Messages about what the machine has to get right; those about the processor
+# are the emulated host's business.
+suspicious='virtio|ACPI|PCI|pci|BAR|IRQ|irq|APIC|PIT|serial|ttyS|rtc|i8042|BIOS|e820|MP.table|EXT4|vd[a-z]|I.O error|Firmware Bug|BUG|Oops|hung|stall'
+harmless='PCI: System does not support PCI$'
+
+start smp
+copy_root disk
+guest -c 4 -m 512 --rwroot "$work/disk" --device rng --device balloon \
+	--device "console,path=$work/hvc0" \
+	--serial type=file,num=2,path="$work/ttyS1" --serial type=file,num=3,path="$work/ttyS2" \
+	-p "quiet test=$tests" -i "$IMAGES/initrd" "$KERNEL_DIR/bzImage"
+status 0
+said ending poweroff
+finish
+
+# The cases that follow read the same guest's log.
+smp_log=$log
+again() {
+	start "$1"
+	rm "$log"
+	log=$smp_log
+}
+
+again cpus
+said cpus 4
+said busy 4
+said apic_ids 4
+said cores 4
+expect "the processors are not four cores of one package: $(values topology | tr '\n' ';')" \
+	[ "$(values topology | cut -d ' ' -f 2,3 | sort -u | wc -l) $(values topology | cut -d ' ' -f 2 | sort -u | wc -l)" = "4 1" ]
+finish
+
+again drivers
+for driver in virtio_blk virtio_rng virtio_balloon virtio_console; do
+	has virtio " $driver 0x0000000f"
+done
+expect "a PCI function has no driver" sh -c "! sed -n 's/^LAB pci //p' '$log' | grep -v ' 0x8086:' | grep -q ' \$'"
+finish
+
+again msix
+has interrupt '^virtio[0-9]-req.0 PCI-MSI [1-9]'
+has interrupt '^virtio[0-9]-config PCI-MSI'
+has interrupt '^virtio[0-9]-inflate PCI-MSI'
+expect "a virtio device has no MSI-X vector: $(values interrupt | tr '\n' ';')" \
+	sh -c "! sed -n 's/^LAB interrupt //p' '$log' | grep -v -q PCI-MSI"
+finish
+
+again messages
+bad=$(values message | grep -E "$suspicious" | grep -v -E "$harmless" | head -n 1)
+expect "the kernel warns: $bad" [ -z "$bad" ]
+finish
+
+again tables
+for table in APIC DSDT FACP MCFG; do
+	has tables "$table"
+done
+expect "no SMBIOS strings" [ -n "$(value dmi | tr -d ' ')" ]
+finish
+
+again clock
+rtc=$(value clock | cut -d ' ' -f 1)
+now=$(date +%s)
+expect "the guest reported no clock" [ -n "$rtc" ]
+expect "the guest's clock was $((now - rtc)) s behind this host's" [ $((now - rtc)) -le 120 ]
+expect "the guest's clock was $((rtc - now)) s ahead of this host's" [ $((rtc - now)) -le 2 ]
+finish
+
+again console-port
+expect "nothing came out of hvc0" grep -q "from the guest's hvc0" "$work/hvc0"
+finish
+
+again serial-ports
+said ports 4
+expect "nothing came out of ttyS1" grep -q "from the guest's ttyS1" "$work/ttyS1"
+expect "nothing came out of ttyS2" grep -q "from the guest's ttyS2" "$work/ttyS2"
+said serials written
+finish
+
+start typing
+mkfifo "$work/keys"
+exec 8<>"$work/keys"
+guest_beside <"$work/keys" -p "quiet test=typing" -i "$IMAGES/initrd" "$KERNEL_DIR/bzImage"
+expect "the guest never came up" wait_for "$log.raw" "LAB ready typing"
+echo "hello from outside" >&8
+join
+exec 8>&-
+status 0
+said typed "HELLO FROM OUTSIDE"
+finish
+
+# A person at the console: commands at the shell's prompt.
+start shell
+copy_root disk
+exec 8<>"$work/keys"
+guest_beside <"$work/keys" -p quiet -i "$IMAGES/initrd" --rwroot "$work/disk" "$KERNEL_DIR/bzImage"
+expect "no prompt appeared" wait_for "$log.raw" "crosvm:~#"
+# shellcheck disable=SC2016 # for the guest's shell
+echo 'echo LAB product $((6 * 7)); poweroff' >&8
+join
+exec 8>&-
+status 0
+said product 42
+fsck_clean "$work/disk"
+finish
+
+summary

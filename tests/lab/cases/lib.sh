@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=sh
+# What every case is written with. The cases run on the machine that has the
+# real /dev/kvm: in the lab, or on the host itself.
+#
+#   start NAME          begins a case
+#   guest ARG...        runs "crosvm run ARG...", keeping log and status
+#   guest_beside ARG... the same in the background, until join
+#   status N            crosvm must have ended with N
+#   said KEY VALUE      the guest must have reported exactly that
+#   expect TEXT CMD...  CMD must succeed, else TEXT is the reason
+#   finish              prints the case's one line
+#
+# Set by run.sh: CROSVM, KERNEL_DIR, IMAGES, GROUP, LAB_OUT, CASE_LIMIT, LAB.
+
+passed=0 failed=0 skipped=0
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+start() {
+	name=$1 reason='' result='' log=$LAB_OUT/$1.log
+	began=$(date +%s)
+	: >"$log"
+}
+
+# Only the first reason counts: the others follow from it.
+fail() {
+	[ -n "$reason" ] || reason=$*
+}
+
+expect() {
+	text=$1
+	shift
+	"$@" || fail "$text"
+}
+
+guest() {
+	timeout -k 5 "$CASE_LIMIT" "$CROSVM" run "$@" </dev/null >"$log.raw" 2>"$log.err"
+	result=$?
+	settle
+}
+
+# The same beside us, with our standard input: $runner is its process, until
+# join has waited for it.
+guest_beside() {
+	: >"$log.raw"
+	timeout -k 5 "$CASE_LIMIT" "$CROSVM" run "$@" <&0 >"$log.raw" 2>"$log.err" &
+	runner=$!
+}
+
+join() {
+	wait "$runner"
+	result=$?
+	settle
+}
+
+# The console's log without its carriage returns, crosvm's own words below.
+settle() {
+	tr -d '\r' <"$log.raw" >>"$log"
+	sed 's/^/crosvm: /' "$log.err" >>"$log"
+	rm -f "$log.raw" "$log.err"
+}
+
+status() {
+	[ "$result" = "$1" ] || fail "crosvm ended with status $result instead of $1$(last_words)"
+}
+
+last_words() {
+	tail -n 1 "$log" | sed 's/^/; the last line was: /'
+}
+
+# The values reported under a key, one a line.
+values() {
+	sed -n "s/^LAB $1 //p" "$log"
+}
+
+value() {
+	values "$1" | head -n 1
+}
+
+said() {
+	[ "$(value "$1")" = "$2" ] || fail "the guest reported $1 '$(value "$1")' instead of '$2'"
+}
+
+# A number reported under a key lies between two others.
+between() {
+	number=$(value "$1")
+	if [ -z "$number" ] || [ "$number" -lt "$2" ] || [ "$number" -gt "$3" ]; then
+		fail "the guest reported $1 '$number', which is not in $2..$3"
+	fi
+}
+
+has() {
+	values "$1" | grep -q -e "$2" || fail "the guest reported no $1 like '$2'"
+}
+
+finish() {
+	seconds=$(($(date +%s) - began))
+	if [ -z "$reason" ]; then
+		passed=$((passed + 1))
+		echo "pass $GROUP/$name ($seconds s)"
+	else
+		failed=$((failed + 1))
+		echo "FAIL $GROUP/$name ($seconds s): $reason"
+	fi
+}
+
+skip() {
+	skipped=$((skipped + 1))
+	echo "skip $GROUP/$1: $2"
+}
+
+# A disk of our own for this case.
+copy_root() {
+	cp "$IMAGES/root.ext4" "$work/$1"
+}
+
+file_sum() {
+	sha256sum "$1" | cut -d ' ' -f 1
+}
+
+# A file of N MiB that does not compress and does not repeat.
+make_random() {
+	dd if=/dev/urandom of="$1" bs=1M count="$2" iflag=fullblock 2>/dev/null
+}
+
+# The file system as the guest left it, looked at from outside.
+fsck_clean() {
+	e2fsck -f -n "$1" >>"$log" 2>&1 || fail "e2fsck finds faults in the image the guest left"
+}
+
+# Each "LAB file PATH SUM" of the guest against the image.
+files_match() {
+	values file >"$work/list"
+	[ -s "$work/list" ] || fail "the guest reported no files"
+	while read -r path sum; do
+		: >"$work/dumped"
+		debugfs -R "dump $path $work/dumped" "$1" >/dev/null 2>&1
+		[ "$(file_sum "$work/dumped")" = "$sum" ] ||
+			fail "$path read from outside differs from what the guest wrote"
+	done <"$work/list"
+}
+
+# Waits until the log holds a text; used while a guest runs beside us.
+wait_for() {
+	tries=0
+	until tr -d '\r' <"$1" | grep -q -e "$2"; do
+		tries=$((tries + 1))
+		[ $tries -le $((CASE_LIMIT * 5)) ] || return 1
+		sleep 0.2
+	done
+}
+
+summary() {
+	echo "$passed passed, $failed failed, $skipped skipped"
+	[ $failed = 0 ]
+}

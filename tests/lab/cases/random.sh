@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=sh source=tests/lab/cases/lib.sh
+# /dev/hwrng, written to a disk by the guest and looked at from outside. Linux
+# asks the device for 64 bytes at a time, so a lab takes its time.
+. "$CASES/lib.sh"
+
+start hwrng
+truncate -s "${RANDOM_MIB}M" "$work/data"
+guest --device rng -r "$IMAGES/root.ext4" --rwdisk "$work/data" \
+	-p "quiet test=random random_mib=$RANDOM_MIB" -i "$IMAGES/initrd" "$KERNEL_DIR/bzImage"
+status 0
+said rng virtio_rng.0
+said random_sum "$(file_sum "$work/data")"
+packed=$(gzip -1 -c "$work/data" | wc -c)
+expect "the bytes are not random: gzip makes $packed of $((RANDOM_MIB << 20))" \
+	[ "$packed" -gt $((RANDOM_MIB << 20)) ]
+finish
+
+summary

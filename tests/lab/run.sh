@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Runs one group of the tests with real Linux guests, cases/GROUP.sh: in the
+# lab, or on this host's own KVM where that runs a kernel at native speed.
+#
+#   run.sh GROUP [BUILD]     BUILD: the build directory, default $BUILD or build
+#   run.sh --list            the groups
+#
+# CROSVM_LAB=1 takes the lab even where the host could do it. Exit status: 0 all
+# passed, 1 some failed, 77 this machine can run neither. Logs of a group that
+# failed stay in BUILD/lab/GROUP.
+set -eu
+shopt -s inherit_errexit
+# shellcheck source=tests/lab/common.sh
+. "$(dirname "$0")/common.sh"
+
+list_groups() {
+	local path
+
+	for path in "$lab_dir"/cases/*.sh; do
+		case $path in
+		*/lib.sh) ;;
+		*) basename "$path" .sh ;;
+		esac
+	done
+}
+
+[ "${1:-}" != --list ] || {
+	list_groups
+	exit 0
+}
+group=${1:-}
+build=$(realpath "${2:-${BUILD:-$src_dir/build}}")
+cases=$lab_dir/cases
+[ -f "$cases/${group:-none}.sh" ] ||
+	die "no group '$group'; the groups are: $(list_groups | tr '\n' ' ')"
+crosvm=$build/cli/crosvm
+[ -x "$crosvm" ] || die "$crosvm does not exist; build the project in $build first"
+many_vms=$build/examples/many_vms
+[ "$group" != many ] || [ -x "$many_vms" ] || die "$many_vms does not exist; build the examples first"
+logs=$build/lab/$group
+
+# What a group needs beyond the ordinary: the lab's memory, its time limit,
+# the limit of one guest, both in seconds of an idle machine with two cores.
+lab_memory=3072 lab_limit=300 case_limit=90
+case $group in
+boot) lab_memory=7168 ;;
+random) lab_limit=600 case_limit=500 ;;
+smoke) lab_limit=900 case_limit=800 lab_memory=4096 ;;
+esac
+
+native_kernel() {
+	[ -z "${CROSVM_LAB:-}" ] && "$crosvm" check --json 2>/dev/null |
+		tr -d ' \n' | grep -q '"native_kernel":{"ok":true'
+}
+
+variables() {
+	kernel=$("$lab_dir/kernel.sh" dir)
+	images=$("$lab_dir/image.sh")
+	variables=("CROSVM=$crosvm" "MANY_VMS=$many_vms" "CASES=$cases" "GROUP=$group"
+		"KERNEL_DIR=$kernel" "IMAGES=$images" "CASE_LIMIT=$case_limit"
+		"RANDOM_MIB=${CROSVM_RANDOM_MIB:-64}"
+		"ASAN_OPTIONS=detect_leaks=1" "UBSAN_OPTIONS=print_stacktrace=1"
+		"TSAN_OPTIONS=second_deadlock_stack=1")
+}
+
+run_native() {
+	need e2fsck e2fsprogs
+	env "${variables[@]}" LAB='' LAB_OUT="$logs" sh "$cases/$group.sh"
+}
+
+run_in_lab() {
+	local arguments=(-p "$crosvm" -p e2fsck -p debugfs -f "$cases" -f "$images"
+		-f "$kernel/bzImage" -f "$kernel/vmlinux"
+		-m "$lab_memory" -t "$lab_limit" -o "$logs" -k "$logs") pair
+
+	[ "$group" != many ] || arguments+=(-p "$many_vms")
+	[ ! -x "$build/crosvm-device" ] || arguments+=(-p "$build/crosvm-device")
+	for pair in "${variables[@]}"; do
+		arguments+=(-e "$pair")
+	done
+	"$lab_dir/lab.sh" "${arguments[@]}" -- sh "$cases/$group.sh"
+}
+
+run_cases() {
+	if native_kernel; then
+		echo "$group: on this host's KVM"
+		run_native
+	elif command -v qemu-system-x86_64 >/dev/null; then
+		echo "$group: in the lab"
+		run_in_lab
+	else
+		say "this host's KVM cannot run a kernel and the lab needs qemu-system-x86; install that package"
+		return 77
+	fi
+}
+
+rm -rf "$logs"
+mkdir -p "$logs"
+variables
+status=0
+run_cases || status=$?
+case $status in
+0 | 77) rm -rf "$logs" ;;
+*) echo "logs: $logs" ;;
+esac
+exit "$status"

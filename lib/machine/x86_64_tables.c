@@ -30,7 +30,7 @@ static struct cv_platform platform(const struct cv_machine *m, const struct cv_p
 	return (struct cv_platform){ .n_cpus = m->config.n_vcpus,
 				     .lapic_gpa = CV_X86_LAPIC_GPA,
 				     .ioapic_gpa = CV_X86_IOAPIC_GPA,
-				     .ioapic_id = 0,
+				     .ioapic_id = (uint8_t)m->config.n_vcpus,
 				     .ioapic_pins = CV_X86_IOAPIC_PINS,
 				     .overrides = overrides,
 				     .n_overrides = CV_LEN(overrides),

@@ -10,8 +10,12 @@
 #include "sys/io_impl.h"
 
 #define MAX_DEPTH 4096u
-/* How much of the loop's time one flush may spend on transfers that might wait. */
+/* What may be copied in the loop's thread: the size of one transfer, and how long one flush may go
+ * on with it. The guest decides on both. */
+#define HERE_MAX  (1024u * 1024)
 #define BUDGET_NS 2000000ull
+/* The longest direct transfer that is submitted in the loop's thread, which pins its pages. */
+#define DIRECT_MAX (8u * 1024 * 1024)
 
 struct cv_io {
 	enum cv_io_engine engine;
@@ -61,21 +65,31 @@ static bool try_nowait(struct cv_io_req *req)
 }
 
 /* Through the page cache of a file that has been quick so far; whether it is finished. */
-static bool try_guarded(struct cv_io *io, struct cv_io_req *req)
+static bool try_guarded(struct cv_io_req *req, uint64_t now)
 {
 	bool can_refuse = req->op == CV_IO_READ ? req->file->nowait_read : req->file->nowait_write;
-	uint64_t begin;
 
-	if (can_refuse)
-		return false; /* and it just has */
-	begin = now_ns();
-	if (io->flush_begin == 0)
-		io->flush_begin = begin;
-	if (!cv_io_guard_allows(req->file, begin) || begin - io->flush_begin > BUDGET_NS)
+	/* if it can, it just has */
+	if (can_refuse || !cv_io_guard_allows(req->file, now))
 		return false;
 	req->err = cv_io_execute(req);
-	cv_io_guard_note(req->file, begin, now_ns());
+	cv_io_guard_note(req->file, now, now_ns());
 	return true;
+}
+
+/* Whether a transfer is finished already; if not, whether it may be tried again in this thread. */
+static bool try_here(struct cv_io *io, struct cv_io_req *req, bool *here)
+{
+	uint64_t now;
+
+	*here = false;
+	if (req->file->direct || req->left > HERE_MAX)
+		return false;
+	now = now_ns();
+	if (io->flush_begin == 0)
+		io->flush_begin = now;
+	*here = now - io->flush_begin < BUDGET_NS;
+	return *here && (try_nowait(req) || try_guarded(req, now));
 }
 
 static void to_pool(struct cv_io *io, struct cv_io_req *req)
@@ -86,12 +100,14 @@ static void to_pool(struct cv_io *io, struct cv_io_req *req)
 	cv_list_add_tail(&io->to_pool, &req->node);
 }
 
-/* To io_uring what it does without its own threads, to ours the rest. */
-static void start_async(struct cv_io *io, struct cv_io_req *req)
+/* To io_uring what it does without its own threads, to ours the rest. io_uring copies what is in the
+ * page cache in the submitting thread. */
+static void start_async(struct cv_io *io, struct cv_io_req *req, bool here)
 {
-	bool native = req->file->direct || (req->op == CV_IO_READ && req->file->nowait_read);
+	bool native = req->file->direct ? req->left <= DIRECT_MAX
+					: here && req->op == CV_IO_READ && req->file->nowait_read;
 
-	if (!io->ring || !is_transfer(req) || !native) {
+	if (!io->ring || !native) {
 		to_pool(io, req);
 		return;
 	}
@@ -104,13 +120,16 @@ static void start_async(struct cv_io *io, struct cv_io_req *req)
 
 static void start(struct cv_io *io, struct cv_io_req *req)
 {
-	if (is_transfer(req) && req->left == 0)
+	bool here;
+
+	if (!is_transfer(req))
+		to_pool(io, req);
+	else if (req->left == 0)
 		complete(io, req, 0);
-	else if (is_transfer(req) && !req->file->direct &&
-		 (try_nowait(req) || try_guarded(io, req)))
+	else if (try_here(io, req, &here))
 		complete(io, req, req->err);
 	else
-		start_async(io, req);
+		start_async(io, req, here);
 }
 
 void cv_io_submit(struct cv_io *io, struct cv_io_req *req)

@@ -7,6 +7,8 @@
 #include "base/log.h"
 #include "core/hw.h"
 #include "core/irq.h"
+#include "core/slot.h"
+#include "sys/loop.h"
 #include "virtio/virtio.h"
 
 #define CV_VIRTIO_MMIO_SPAN 0x200u
@@ -15,7 +17,8 @@ struct cv_virtio_mmio;
 
 /*
  * @vslot: borrowed, outlives the transport
- * @gpa: where the block is mapped, for the doorbells
+ * @hw: for the doorbells; NULL: every kick is a register access
+ * @gpa: where the block is mapped
  * @irq: the line, edge or level; borrowed
  * @loop: watches the queues' call events in it (the VM's main loop)
  */

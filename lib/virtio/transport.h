@@ -24,6 +24,8 @@ struct cv_transport_queue {
 	struct cv_vq_config config;
 	struct cv_fd kick, call; /* eventfds; call is used when no MSI-X vector is */
 	uint16_t vector;	 /* MSI-X vector or CV_VIRTIO_NO_VECTOR; the owner's business */
+	struct cv_watch watch;	 /* of the call event */
+	struct cv_transport *t;
 };
 
 struct cv_transport {
@@ -41,7 +43,6 @@ struct cv_transport {
 	atomic_uint generation;
 	/* the fd a configuration event is signalled on instead of the line; -1: the line */
 	atomic_int config_call_fd;
-	struct cv_watch *call_watches; /* n_queues */
 };
 
 int cv_transport_init(struct cv_transport *t, struct cv_vslot *vslot, struct cv_irq *irq,
@@ -61,10 +62,10 @@ uint32_t cv_transport_driver_features(const struct cv_transport *t);
 /* The selected queue, or NULL when there is none of that number. */
 struct cv_transport_queue *cv_transport_selected(struct cv_transport *t);
 
-/* The guest writes queue_enable / QueueReady. 0 written is dropped (PCI) or stops (MMIO with
- * @may_disable). With RING_RESET negotiated and running, enabling starts the queue again. */
+/* The guest writes queue_enable / QueueReady of the selected queue. 0 written is dropped (PCI) or
+ * stops (MMIO, with @may_disable). While the device runs, enabling starts the queue. */
 void cv_transport_enable_queue(struct cv_transport *t, bool on, bool may_disable);
-/* queue_reset, section 2.6.1; what the register then reads: 1 while under reset (never seen). */
+/* The guest resets the selected queue, section 2.6.1; done when this returns. */
 void cv_transport_reset_queue(struct cv_transport *t);
 
 /* Which fd queue @index is to signal: a vector's eventfd, or -1 for the line. */

@@ -43,8 +43,11 @@ static struct local *from_slot(struct cv_vslot *slot)
 
 static void tell_transport(struct local *l, enum cv_vslot_event what)
 {
-	if (l->slot.event)
-		l->slot.event(&l->slot, what);
+	void (*event)(struct cv_vslot *, enum cv_vslot_event) =
+		__atomic_load_n(&l->slot.event, __ATOMIC_ACQUIRE);
+
+	if (event)
+		event(&l->slot, what);
 }
 
 static void config_changed(const struct cv_env *env)

@@ -157,6 +157,8 @@ void vdev_pump(struct vdev *d)
 {
 	if (d->loop)
 		cv_loop_dispatch(d->loop);
+	if (d->ops->interrupts)
+		d->ops->interrupts(d);
 }
 
 static uint64_t now_ms(void)

@@ -40,6 +40,8 @@ struct vdev_ops {
 	int (*start)(struct vdev *d); /* with d->features and d->queues; 0 or -errno */
 	void (*reset)(struct vdev *d);
 	bool (*broken)(struct vdev *d); /* the device asks for a reset */
+	/* optional: takes what interrupts there are and counts them in n_calls and n_config */
+	void (*interrupts)(struct vdev *d);
 };
 
 extern const struct vdev_ops vdev_slot_ops, vdev_mmio_ops;
@@ -54,8 +56,10 @@ struct vdev {
 	struct drv_vq queues[CV_VIRTIO_MAX_QUEUES];
 	unsigned int n_queues;
 	bool started;
-	atomic_uint n_broken, n_config; /* events seen (slot ops) or interrupts (transports) */
-	void *port;			/* the ops' own */
+	/* events (slot) or interrupts (transports) seen so far; a transport without the interrupts
+	 * operation leaves them alone */
+	atomic_uint n_broken, n_config, n_calls;
+	void *port; /* the ops' own */
 };
 
 struct vdev_options {
@@ -75,7 +79,8 @@ int vdev_start(struct vdev *d, const struct vdev_options *o);
 /* Resets the device and forgets the queues; may be started again. */
 void vdev_reset(struct vdev *d);
 
-/* Lets the loop run until nothing is left to do (nothing when a thread runs it). */
+/* Lets the loop run until nothing is left to do (nothing when a thread runs it), and takes
+ * interrupts. */
 void vdev_pump(struct vdev *d);
 
 /* The next used chain of queue @qi as drv_used(), waiting up to five seconds; -1 when nothing

@@ -41,8 +41,10 @@ static void locate_virtio(struct vdev_pci *p, uint32_t cap, uint64_t bar)
 {
 	uint64_t at = bar + vdev_pci_cfg_read(p, cap + 8, 4);
 
-	must(vdev_pci_cfg_read(p, cap + 4, 1) == 0);
-	switch (vdev_pci_cfg_read(p, cap + 3, 1)) {
+	uint32_t type = vdev_pci_cfg_read(p, cap + 3, 1);
+
+	must(type == 5 || vdev_pci_cfg_read(p, cap + 4, 1) == 0);
+	switch (type) {
 	case 1:
 		p->common = at;
 		break;

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The virtio memory balloon (virtio 1.2 section 5.5): inflate and deflate,
- * statistics, deflate on OOM, free page reporting with page poison. Pages that
- * the driver gives are returned to the host; it gets them back as zeroes by
- * touching them.
+ * The traditional memory balloon: virtio 1.2 section 5.5. Pages that the driver
+ * puts into the balloon, or reports as free, go back to the host; when the guest
+ * touches them again they are new and zero, so deflating needs no work here.
  *
- * Queues: Linux leaves no gaps for queues of features that it did not
- * negotiate, the specification's numbers do. So whatever comes behind the
- * statistics queue (if that was negotiated) is a reporting queue.
+ * The host's target outlives a reset of the device: it is the host's wish, not
+ * the driver's state. Free page hinting (for migration) is not offered.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,21 +20,42 @@
 #include "virtio/virtio.h"
 #include "virtio/vq.h"
 
-/* Feature bits, section 5.5.3. */
+#define PAGE_SHIFT 12u
+#define QUEUE_SIZE 128
+
+/*
+ * Where the reporting queue is depends on whom one asks: section 5.5.2 numbers it
+ * 4, drivers that count only the queues they use (Linux) take the next number
+ * after the statistics or the deflate queue. Both find it: whatever queue beyond
+ * those the driver enables is one.
+ */
+enum { Q_INFLATE, Q_DEFLATE, Q_STATS, N_QUEUES = 5 };
+
+/* Features, section 5.5.3. */
 #define F_STATS_VQ	 (1ull << 1)
 #define F_DEFLATE_ON_OOM (1ull << 2)
 #define F_PAGE_POISON	 (1ull << 4)
-#define F_PAGE_REPORTING (1ull << 5)
+#define F_REPORTING	 (1ull << 5)
 
-enum { Q_INFLATE, Q_DEFLATE, Q_STATS_OR_REPORTING, N_QUEUES = 5 };
+/* Work in one turn of the loop, in pages discarded one by one; a piece of a longer range is
+ * cheaper than its pages. */
+#define TURN	   1024u
+#define PIECE	   (2 * CV_MIB)
+#define PIECE_COST 32u
 
-#define PFN_SHIFT	12
-#define PFNS_AT_ONCE	256u
-#define TURN_PFNS	8192u
-#define TURN_COST_CHAIN 16u /* what a chain costs of a turn beside its pages */
-#define MAX_STATS	64u /* entries of one buffer that are looked at */
+#define PFNS_AT_ONCE 256u
+#define STATS_MAX    64u /* entries of the driver's buffer that are looked at */
 
-struct balloon_space {
+static const char *const stat_names[] = {
+	"swap_in",	  "swap_out",	   "major_faults",   "minor_faults",
+	"free",		  "total",	   "available",	     "disk_caches",
+	"hugetlb_allocs", "hugetlb_fails", "oom_kills",	     "alloc_stalls",
+	"async_scans",	  "direct_scans",  "async_reclaims", "direct_reclaims",
+};
+
+#define N_STATS CV_LEN(stat_names)
+
+struct balloon_space { /* section 5.5.4 */
 	struct le32 num_pages, actual, free_page_hint_cmd_id, poison_val;
 };
 _Static_assert(sizeof(struct balloon_space) == 16, "section 5.5.4");
@@ -47,202 +67,289 @@ struct stat_entry {
 } __attribute__((packed));
 _Static_assert(sizeof(struct stat_entry) == 10, "section 5.5.6.3");
 
-static const char *const stat_names[] = {
-	"swap_in", "swap_out",	"major_faults", "minor_faults",	       "free",
-	"total",   "available", "disk_caches",	"hugetlb_allocations", "hugetlb_failures",
+struct balloon_config {
+	uint64_t target;
+	bool deflate_on_oom, reporting;
 };
 
-struct balloon_config {
-	bool deflate_on_oom, page_reporting;
+/* A chain being worked on, and how far that is. */
+struct job {
+	struct cv_chain *chain; /* NULL: none */
+	uint16_t seg;		/* reporting: the segment … */
+	uint64_t off;		/* … and bytes into it; inflating: bytes into the list */
 };
 
 struct balloon {
 	const struct cv_env *env;
 	const struct balloon_config *config;
-	struct cv_vq *vqs;	      /* NULL while stopped */
-	struct cv_task task;	      /* goes on inflating */
-	struct cv_chain *stats_chain; /* the driver's buffer, kept until statistics are wanted */
+	struct cv_vq *vqs; /* NULL: stopped */
 	uint64_t features;
-	uint32_t num_pages, actual, poison;
-	uint64_t inflated; /* bytes of the first chain in the inflate queue that are done */
-	uint64_t stats[CV_LEN(stat_names)];
-	bool stats_known[CV_LEN(stat_names)];
+	struct job jobs[N_QUEUES]; /* the statistics buffer stays here until it is asked for */
+	struct cv_task task;	   /* goes on with what did not fit into a turn */
+	uint32_t num_pages, actual, poison_val;
+	uint32_t stats_known; /* bit mask of tags */
+	uint64_t stats[N_STATS], stats_updates;
 };
 
-/* ---- inflating ---- */
+/* ---- giving pages back ---- */
 
-/* A run of pages; the driver's pages often come in rows, upwards or downwards. */
-struct run {
-	uint64_t first, n;
+struct range {
+	uint64_t gpa, len;
 };
 
-static void discard_run(const struct balloon *b, struct run *run)
+/* Memory that cannot be given back stays the guest's; only the host's footprint suffers. */
+static void discard(const struct balloon *b, uint64_t gpa, uint64_t len)
 {
-	int err = 0;
+	int err = len > 0 ? cv_mem_discard(b->env->mem, gpa, len) : 0;
 
-	if (run->n > 0)
-		err = cv_mem_discard(b->env->mem, run->first << PFN_SHIFT, run->n << PFN_SHIFT);
 	if (err)
-		cv_log_guest(b->env->log, "balloon: pages at 0x%llx cannot be given back: %s",
-			     (unsigned long long)run->first << PFN_SHIFT, strerror(-err));
-	run->n = 0;
+		cv_log_guest(b->env->log,
+			     "balloon: 0x%" PRIx64 " bytes at 0x%" PRIx64 " are not given back: %s",
+			     len, gpa, strerror(-err));
 }
 
-static void add_page(const struct balloon *b, struct run *run, uint32_t pfn)
+/* Adds a page to a range that grows at either end, or starts a new one. */
+static void inflate_page(const struct balloon *b, struct range *r, uint32_t pfn)
 {
-	if (run->n > 0 && pfn == run->first + run->n) {
-		run->n++;
-	} else if (run->n > 0 && run->first > 0 && pfn == run->first - 1) {
-		run->first--;
-		run->n++;
+	uint64_t gpa = (uint64_t)pfn << PAGE_SHIFT;
+
+	if (!cv_mem_valid(b->env->mem, gpa, CV_PAGE_SIZE)) {
+		cv_log_guest(b->env->log, "balloon: page 0x%" PRIx32 " is not memory", pfn);
+		return;
+	}
+	if (r->len > 0 && gpa == r->gpa + r->len) {
+		r->len += CV_PAGE_SIZE;
+	} else if (r->len > 0 && gpa + CV_PAGE_SIZE == r->gpa) {
+		r->gpa = gpa;
+		r->len += CV_PAGE_SIZE;
 	} else {
-		discard_run(b, run);
-		*run = (struct run){ .first = pfn, .n = 1 };
+		discard(b, r->gpa, r->len);
+		*r = (struct range){ gpa, CV_PAGE_SIZE };
 	}
 }
 
-/* Takes pages of a chain from where it was left; whether it is done. */
-static bool inflate(struct balloon *b, const struct cv_chain *c, uint32_t *budget)
+/*
+ * A step takes at least one off *left and says whether the chain is done.
+ * Bytes after the last whole page number are ignored.
+ */
+static bool inflate_step(const struct balloon *b, const struct cv_vq *vq, struct job *j,
+			 uint32_t *left)
 {
-	const struct cv_vq *vq = &b->vqs[Q_INFLATE];
 	struct le32 pfns[PFNS_AT_ONCE];
-	struct run run = { 0 };
-	size_t n = 0;
+	size_t max = cv_min(*left, PFNS_AT_ONCE);
+	size_t n = cv_chain_read(vq, j->chain, j->off, pfns, max * sizeof(*pfns)) / sizeof(*pfns);
+	struct range r = { 0 };
 
-	while (*budget > 0) {
-		n = cv_chain_read(vq, c, b->inflated, pfns, sizeof(pfns)) / sizeof(*pfns);
-		for (size_t i = 0; i < n; i++)
-			add_page(b, &run, le32_get(pfns[i]));
-		b->inflated += n * sizeof(*pfns);
-		*budget -= cv_min(*budget, (uint32_t)n);
-		if (n < PFNS_AT_ONCE)
-			break;
-	}
-	discard_run(b, &run);
-	return n < PFNS_AT_ONCE;
+	for (size_t i = 0; i < n; i++)
+		inflate_page(b, &r, le32_get(pfns[i]));
+	discard(b, r.gpa, r.len);
+	j->off += n * sizeof(*pfns);
+	*left -= n > 0 ? (uint32_t)n : 1;
+	return n < max;
 }
 
-static void inflate_turn(struct balloon *b)
+/* With PAGE_POISON the driver finds its pattern in the pages it takes back, section 5.5.6.7:
+ * zeroes are all that discarding gives. */
+static bool may_discard_reports(const struct balloon *b)
 {
-	struct cv_vq *vq = &b->vqs[Q_INFLATE];
-	uint32_t budget = TURN_PFNS;
-	struct cv_chain *c;
+	return !(b->features & F_PAGE_POISON) || b->poison_val == 0;
+}
 
-	while (budget > 0 && (c = cv_vq_pop(vq))) {
-		if (!inflate(b, c, &budget)) {
-			cv_vq_unpop(vq, c);
+static bool report_step(const struct balloon *b, const struct cv_vq *vq, struct job *j,
+			uint32_t *left)
+{
+	const struct cv_chain *c = j->chain;
+	const struct cv_seg *s = &c->segs[c->n_read + j->seg];
+	uint64_t start, end, len;
+
+	(void)vq;
+	*left -= cv_min(*left, PIECE_COST);
+	if (j->seg >= c->n_write || !may_discard_reports(b))
+		return true;
+	/* segments are in memory, so nothing wraps; only whole pages are given back */
+	start = cv_align_up(s->gpa, CV_PAGE_SIZE) + j->off;
+	end = cv_align_down(s->gpa + s->len, CV_PAGE_SIZE);
+	len = start < end ? cv_min(end - start, PIECE) : 0;
+	discard(b, start, len);
+	j->off += len;
+	if (start + len >= end) {
+		j->off = 0;
+		j->seg++;
+	}
+	return j->seg == c->n_write;
+}
+
+/* What is deflated comes back when it is touched. */
+static bool deflate_step(const struct balloon *b, const struct cv_vq *vq, struct job *j,
+			 uint32_t *left)
+{
+	(void)b;
+	(void)vq;
+	(void)j;
+	*left -= 1;
+	return true;
+}
+
+/* ---- statistics ---- */
+
+static bool is_stats(const struct balloon *b, unsigned int index)
+{
+	return index == Q_STATS && (b->features & F_STATS_VQ);
+}
+
+static void take_stat(struct balloon *b, const struct stat_entry *s)
+{
+	uint16_t tag = le16_get(s->tag);
+
+	if (tag >= N_STATS)
+		return;
+	b->stats[tag] = le64_get(s->val);
+	b->stats_known |= 1u << tag;
+}
+
+/* The driver refills the one buffer of this queue when it gets it back, so it is kept. */
+static void take_stats(struct balloon *b)
+{
+	struct cv_vq *vq = &b->vqs[Q_STATS];
+	struct job *j = &b->jobs[Q_STATS];
+	struct stat_entry entries[STATS_MAX];
+	size_t n;
+
+	if (j->chain)
+		return;
+	j->chain = cv_vq_pop(vq);
+	if (!j->chain)
+		return;
+	n = cv_chain_read(vq, j->chain, 0, entries, sizeof(entries)) / sizeof(*entries);
+	b->stats_known = 0;
+	for (size_t i = 0; i < n; i++)
+		take_stat(b, &entries[i]);
+	b->stats_updates++;
+}
+
+static void ask_for_stats(struct balloon *b)
+{
+	struct cv_vq *vq = &b->vqs[Q_STATS];
+	struct job *j = &b->jobs[Q_STATS];
+
+	if (!j->chain)
+		return;
+	cv_vq_push(vq, j->chain, 0);
+	j->chain = NULL;
+	cv_vq_notify(vq);
+	take_stats(b);
+}
+
+/* ---- queues ---- */
+
+typedef bool step_fn(const struct balloon *b, const struct cv_vq *vq, struct job *j,
+		     uint32_t *left);
+
+static step_fn *step_of(const struct balloon *b, unsigned int index)
+{
+	if (index == Q_INFLATE)
+		return inflate_step;
+	if (index == Q_DEFLATE || !(b->features & F_REPORTING))
+		return deflate_step;
+	return report_step;
+}
+
+/* Works on a queue's chains until there are none or the turn is over. */
+static void work(struct balloon *b, unsigned int index, uint32_t *left)
+{
+	struct cv_vq *vq = &b->vqs[index];
+	step_fn *step = step_of(b, index);
+	struct job *j = &b->jobs[index];
+
+	while (*left > 0) {
+		if (!j->chain)
+			*j = (struct job){ .chain = cv_vq_pop(vq) };
+		if (!j->chain)
 			break;
-		}
-		cv_vq_push(vq, c, 0);
-		b->inflated = 0;
-		budget -= cv_min(budget, TURN_COST_CHAIN);
+		if (!step(b, vq, j, left))
+			continue;
+		cv_vq_push(vq, j->chain, 0);
+		j->chain = NULL;
 	}
 	cv_vq_notify(vq);
-	if (budget == 0)
+}
+
+static void turn(struct balloon *b, unsigned int first, unsigned int last)
+{
+	uint32_t left = TURN;
+
+	for (unsigned int i = first; i <= last; i++)
+		if (!is_stats(b, i))
+			work(b, i, &left);
+	if (left == 0)
 		cv_loop_post(b->env->loop, &b->task);
 }
 
 static void on_task(struct cv_task *t)
 {
-	inflate_turn(cv_container_of(t, struct balloon, task));
+	turn(cv_container_of(t, struct balloon, task), 0, N_QUEUES - 1);
 }
-
-/* The driver may use its pages at once: MUST_TELL_HOST is not offered. */
-static void deflate(struct cv_vq *vq)
-{
-	struct cv_chain *c;
-
-	while ((c = cv_vq_pop(vq)))
-		cv_vq_push(vq, c, 0);
-	cv_vq_notify(vq);
-}
-
-/* ---- free page reporting ---- */
-
-static void report_segment(const struct balloon *b, const struct cv_seg *s)
-{
-	uint64_t first = cv_align_up(s->gpa, CV_PAGE_SIZE);
-	uint64_t end = cv_align_down(s->gpa + s->len, CV_PAGE_SIZE);
-
-	if (first < end)
-		cv_ignore(
-			cv_mem_discard(b->env->mem, first, end - first)); /* a hint is no promise */
-}
-
-/* Discarded pages read as zeroes: with another poison value they must stay, section 5.5.6.7. */
-static void report(const struct balloon *b, struct cv_vq *vq)
-{
-	bool keep = (b->features & F_PAGE_POISON) && b->poison != 0;
-	struct cv_chain *c;
-
-	while ((c = cv_vq_pop(vq))) {
-		for (unsigned int i = 0; i < c->n_write && !keep; i++)
-			report_segment(b, &c->segs[c->n_read + i]);
-		cv_vq_push(vq, c, 0);
-	}
-	cv_vq_notify(vq);
-}
-
-/* ---- statistics ---- */
-
-static void note_stats(struct balloon *b, const struct cv_vq *vq, const struct cv_chain *c)
-{
-	struct stat_entry entry;
-
-	for (unsigned int i = 0; i < MAX_STATS; i++) {
-		if (cv_chain_read(vq, c, i * sizeof(entry), &entry, sizeof(entry)) != sizeof(entry))
-			return;
-		if (le16_get(entry.tag) >= CV_LEN(b->stats))
-			continue;
-		b->stats[le16_get(entry.tag)] = le64_get(entry.val);
-		b->stats_known[le16_get(entry.tag)] = true;
-	}
-}
-
-/* The driver's only buffer is kept; it comes back refilled when it is asked for more. */
-static void take_stats(struct balloon *b, struct cv_vq *vq)
-{
-	if (b->stats_chain)
-		return;
-	b->stats_chain = cv_vq_pop(vq);
-	if (b->stats_chain)
-		note_stats(b, vq, b->stats_chain);
-}
-
-static void ask_for_stats(struct balloon *b)
-{
-	struct cv_vq *vq;
-
-	if (!b->stats_chain)
-		return;
-	vq = &b->vqs[Q_STATS_OR_REPORTING];
-	cv_vq_push(vq, b->stats_chain, 0);
-	b->stats_chain = NULL;
-	cv_vq_notify(vq);
-	take_stats(b, vq);
-}
-
-/* ---- the device ---- */
 
 static void balloon_kick(void *self, struct cv_vq *vq, unsigned int index)
 {
 	struct balloon *b = self;
 
-	if (index == Q_INFLATE)
-		inflate_turn(b);
-	else if (index == Q_DEFLATE)
-		deflate(vq);
-	else if (index == Q_STATS_OR_REPORTING && (b->features & F_STATS_VQ))
-		take_stats(b, vq);
-	else if (b->features & F_PAGE_REPORTING)
-		report(b, vq);
+	(void)vq;
+	if (is_stats(b, index))
+		take_stats(b);
+	else
+		turn(b, index, index);
 }
+
+static int balloon_start(void *self, uint64_t features, struct cv_vq *vqs)
+{
+	struct balloon *b = self;
+
+	b->features = features;
+	b->vqs = vqs;
+	return 0;
+}
+
+/* Gives the chain back unused: discarding its pages once more does no harm, because the driver
+ * still waits for all of them. */
+static void balloon_queue_stop(void *self, struct cv_vq *vq, unsigned int index)
+{
+	struct balloon *b = self;
+
+	if (b->jobs[index].chain)
+		cv_vq_unpop(vq, b->jobs[index].chain);
+	b->jobs[index].chain = NULL;
+}
+
+static void balloon_stop(void *self)
+{
+	struct balloon *b = self;
+
+	cv_task_cancel(&b->task);
+	for (unsigned int i = 0; i < N_QUEUES; i++)
+		balloon_queue_stop(b, &b->vqs[i], i);
+	b->vqs = NULL;
+}
+
+static void balloon_shape(void *self, uint16_t *n_queues, uint64_t *features)
+{
+	const struct balloon *b = self;
+
+	if (!b->config->deflate_on_oom)
+		*features &= ~F_DEFLATE_ON_OOM;
+	if (b->config->reporting)
+		return;
+	*features &= ~(F_REPORTING | F_PAGE_POISON);
+	*n_queues = Q_STATS + 1;
+}
+
+/* ---- configuration space ---- */
 
 static struct balloon_space space_of(const struct balloon *b)
 {
 	return (struct balloon_space){ .num_pages = le32(b->num_pages),
 				       .actual = le32(b->actual),
-				       .poison_val = le32(b->poison) };
+				       .poison_val = le32(b->poison_val) };
 }
 
 static void balloon_config_read(void *self, uint32_t off, uint8_t *buf, uint32_t len)
@@ -252,7 +359,7 @@ static void balloon_config_read(void *self, uint32_t off, uint8_t *buf, uint32_t
 	memcpy(buf, (const uint8_t *)&space + off, len);
 }
 
-/* The driver writes actual and poison_val; the rest of what it writes is dropped. */
+/* The other fields are read-only for the driver. */
 static void balloon_config_write(void *self, uint32_t off, const uint8_t *buf, uint32_t len)
 {
 	struct balloon *b = self;
@@ -260,83 +367,37 @@ static void balloon_config_write(void *self, uint32_t off, const uint8_t *buf, u
 
 	memcpy((uint8_t *)&space + off, buf, len);
 	b->actual = le32_get(space.actual);
-	b->poison = le32_get(space.poison_val);
-}
-
-static void balloon_shape(void *self, uint16_t *n_queues, uint64_t *features)
-{
-	const struct balloon *b = self;
-
-	if (!b->config->deflate_on_oom)
-		*features &= ~F_DEFLATE_ON_OOM;
-	if (b->config->page_reporting)
-		return;
-	*features &= ~(F_PAGE_REPORTING | F_PAGE_POISON);
-	*n_queues = Q_STATS_OR_REPORTING + 1;
-}
-
-static int balloon_start(void *self, uint64_t features, struct cv_vq *vqs)
-{
-	struct balloon *b = self;
-
-	b->vqs = vqs;
-	b->features = features;
-	if (!vqs[Q_INFLATE].ready)
-		b->inflated = 0;
-	return 0;
-}
-
-static void balloon_stop(void *self)
-{
-	struct balloon *b = self;
-
-	cv_task_cancel(&b->task);
-	if (b->stats_chain)
-		cv_vq_unpop(&b->vqs[Q_STATS_OR_REPORTING], b->stats_chain);
-	b->stats_chain = NULL;
-	b->vqs = NULL;
-}
-
-static void balloon_reset(void *self)
-{
-	struct balloon *b = self;
-
-	b->actual = 0;
-	b->poison = 0;
-	b->inflated = 0;
-	memset(b->stats_known, 0, sizeof(b->stats_known));
-}
-
-static int balloon_init(void *self, const struct cv_env *env, const void *config,
-			struct vm_error *e)
-{
-	struct balloon *b = self;
-
-	(void)e;
-	b->env = env;
-	b->config = config;
-	b->task = (struct cv_task){ .fn = on_task, .lock = env->lock };
-	return 0;
+	b->poison_val = le32_get(space.poison_val);
 }
 
 /* ---- control ---- */
 
 struct target_args {
-	uint64_t size;
+	uint64_t bytes;
 };
+
+static int check_target(const struct cv_env *env, uint64_t bytes, struct vm_error *e)
+{
+	uint64_t size = cv_mem_size(env->mem);
+
+	if (bytes <= size && bytes >> PAGE_SHIFT <= UINT32_MAX)
+		return 0;
+	return cv_err(e, -ERANGE,
+		      "balloon: %" PRIu64 " bytes are more than the guest's %" PRIu64 ", give less",
+		      bytes, size);
+}
 
 static int set_target(void *self, const void *args, char *reply, size_t size, struct vm_error *e)
 {
-	uint64_t bytes = ((const struct target_args *)args)->size;
+	uint64_t bytes = ((const struct target_args *)args)->bytes;
 	struct balloon *b = self;
+	int err = check_target(b->env, bytes, e);
 
 	(void)reply;
 	(void)size;
-	if (bytes > cv_mem_size(b->env->mem))
-		return cv_err(
-			e, -ERANGE, "balloon: %llu bytes are more than the guest's %llu, give less",
-			(unsigned long long)bytes, (unsigned long long)cv_mem_size(b->env->mem));
-	b->num_pages = (uint32_t)cv_min(bytes >> PFN_SHIFT, (uint64_t)UINT32_MAX);
+	if (err || bytes >> PAGE_SHIFT == b->num_pages)
+		return err;
+	b->num_pages = (uint32_t)(bytes >> PAGE_SHIFT);
 	b->env->config_changed(b->env);
 	return 0;
 }
@@ -347,37 +408,42 @@ static int get_status(void *self, const void *args, char *reply, size_t size, st
 
 	(void)args;
 	(void)e;
-	snprintf(reply, size, "target=%llu,actual=%llu",
-		 (unsigned long long)b->num_pages << PFN_SHIFT,
-		 (unsigned long long)b->actual << PFN_SHIFT);
+	snprintf(reply, size, "target=%" PRIu64 ",actual=%" PRIu64,
+		 (uint64_t)b->num_pages << PAGE_SHIFT, (uint64_t)b->actual << PAGE_SHIFT);
 	return 0;
+}
+
+static int print_stats(const struct balloon *b, char *reply, size_t size)
+{
+	size_t n = (size_t)snprintf(reply, size, "updates=%" PRIu64, b->stats_updates);
+
+	for (size_t i = 0; i < N_STATS && n < size; i++)
+		if (b->stats_known >> i & 1)
+			n += (size_t)snprintf(reply + n, size - n, ",%s=%" PRIu64, stat_names[i],
+					      b->stats[i]);
+	return n < size ? 0 : -ENOSPC;
 }
 
 static int get_stats(void *self, const void *args, char *reply, size_t size, struct vm_error *e)
 {
 	struct balloon *b = self;
-	size_t len = 0;
 
 	(void)args;
-	for (size_t i = 0; i < CV_LEN(b->stats); i++) {
-		int n = 0;
-
-		if (b->stats_known[i])
-			n = snprintf(reply + len, size - len, "%s%s=%llu", len > 0 ? "," : "",
-				     stat_names[i], (unsigned long long)b->stats[i]);
-		if ((size_t)n >= size - len)
-			return cv_err(e, -ENOSPC, "balloon: no room for all statistics");
-		len += (size_t)n;
-	}
+	if (!b->vqs || !is_stats(b, Q_STATS))
+		return cv_err(e, -ENODEV,
+			      "balloon: the guest gives no statistics, load its balloon driver");
+	if (print_stats(b, reply, size))
+		return cv_err(e, -ENOSPC, "balloon: no room for all statistics, give more");
 	ask_for_stats(b);
 	return 0;
 }
 
-static const struct cv_opt target_args[] = { { .name = "size",
+static const struct cv_opt target_args[] = { { .name = "bytes",
 					       .kind = CV_OPT_SIZE,
-					       .off = offsetof(struct target_args, size),
+					       .off = offsetof(struct target_args, bytes),
 					       .required = true,
-					       .help = "bytes to take from the guest" },
+					       .help = "how much memory the guest is to give "
+						       "back" },
 					     CV_OPT_END };
 
 static const struct cv_control balloon_controls[] = {
@@ -395,17 +461,56 @@ static const struct cv_control balloon_controls[] = {
 	CV_CONTROL_END
 };
 
-/* ---- the class ---- */
+/* ---- life ---- */
+
+static void balloon_reset(void *self)
+{
+	struct balloon *b = self;
+
+	b->actual = 0;
+	b->poison_val = 0;
+	b->stats_known = 0;
+	b->stats_updates = 0;
+	memset(b->stats, 0, sizeof(b->stats));
+}
+
+static int balloon_init(void *self, const struct cv_env *env, const void *config,
+			struct vm_error *e)
+{
+	struct balloon *b = self;
+	int err;
+
+	b->env = env;
+	b->config = config;
+	b->task = (struct cv_task){ .fn = on_task, .lock = env->lock };
+	err = check_target(env, b->config->target, e);
+	if (!err)
+		b->num_pages = (uint32_t)(b->config->target >> PAGE_SHIFT);
+	return err;
+}
+
+static int balloon_loaded(void *self, uint16_t version)
+{
+	struct balloon *b = self;
+
+	(void)version;
+	b->stats_known &= (1u << N_STATS) - 1;
+	return check_target(b->env, (uint64_t)b->num_pages << PAGE_SHIFT, NULL);
+}
 
 static const struct cv_opt balloon_opts[] = {
+	{ .name = "target",
+	  .kind = CV_OPT_SIZE,
+	  .off = offsetof(struct balloon_config, target),
+	  .help = "bytes that the guest is to give back from the start" },
 	{ .name = "deflate_on_oom",
 	  .kind = CV_OPT_BOOL,
 	  .off = offsetof(struct balloon_config, deflate_on_oom),
 	  .dflt = true,
 	  .help = "the guest may take memory back before it kills processes" },
-	{ .name = "page_reporting",
+	{ .name = "reporting",
 	  .kind = CV_OPT_BOOL,
-	  .off = offsetof(struct balloon_config, page_reporting),
+	  .off = offsetof(struct balloon_config, reporting),
 	  .dflt = true,
 	  .help = "the guest tells of pages that it does not use, which the host then frees" },
 	CV_OPT_END
@@ -413,26 +518,27 @@ static const struct cv_opt balloon_opts[] = {
 
 static const struct cv_field balloon_state[] = { { CV_FIELD(struct balloon, num_pages) },
 						 { CV_FIELD(struct balloon, actual) },
-						 { CV_FIELD(struct balloon, poison) },
-						 { CV_FIELD(struct balloon, inflated) },
+						 { CV_FIELD(struct balloon, poison_val) },
+						 { CV_FIELD(struct balloon, stats_known) },
 						 { CV_FIELD_ARRAY(struct balloon, stats) },
-						 { CV_FIELD_ARRAY(struct balloon, stats_known) },
+						 { CV_FIELD(struct balloon, stats_updates) },
 						 CV_FIELD_LAST };
 
-static const uint16_t balloon_queues[N_QUEUES] = { 128, 128, 64, 64, 64 };
+static const uint16_t balloon_queues[N_QUEUES] = { [0 ... N_QUEUES - 1] = QUEUE_SIZE };
 
 static const struct cv_virtio_ops balloon_ops = {
 	.id = CV_VIRTIO_ID_BALLOON,
 	.config_len = sizeof(struct balloon_space),
 	.n_queues = N_QUEUES,
 	.queue_max = balloon_queues,
-	.features = F_STATS_VQ | F_DEFLATE_ON_OOM | F_PAGE_POISON | F_PAGE_REPORTING,
+	.features = F_STATS_VQ | F_DEFLATE_ON_OOM | F_PAGE_POISON | F_REPORTING,
 	.shape = balloon_shape,
 	.config_read = balloon_config_read,
 	.config_write = balloon_config_write,
 	.start = balloon_start,
 	.kick = balloon_kick,
 	.stop = balloon_stop,
+	.queue_stop = balloon_queue_stop,
 };
 
 const struct cv_class cv_class_balloon = {
@@ -447,5 +553,6 @@ const struct cv_class cv_class_balloon = {
 	.controls = balloon_controls,
 	.init = balloon_init,
 	.reset = balloon_reset,
+	.loaded = balloon_loaded,
 	.virtio = &balloon_ops,
 };

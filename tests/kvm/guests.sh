@@ -1,0 +1,207 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Bare guests on this host's KVM, run by the tool as a user would.
+#
+#   guests.sh CROSVM GUEST-DIRECTORY GROUP
+set -u
+crosvm=$1 guests=$2 group=$3
+failures=0
+
+if ! [ -r /dev/kvm ] || ! [ -w /dev/kvm ]; then
+	echo "/dev/kvm cannot be used here"
+	exit 77
+fi
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+disk=$work/disk
+mmio_word="virtio_mmio.device=4K@0xf0000000:5"
+
+# run NAME STATUS OPTION... GUEST: runs it; output in $work/out, messages in $work/err
+run() {
+	name=$1 want=$2
+	shift 2
+	timeout 120 "$crosvm" run "${@:1:$#-1}" "$guests/${!#}.elf" >"$work/out" 2>"$work/err" </dev/null
+	status=$?
+	if [ $status = "$want" ]; then
+		return 0
+	fi
+	bad "exit status $status instead of $want"
+}
+
+bad() {
+	failures=$((failures + 1))
+	echo "FAIL $name: $1"
+	sed 's/^/  out: /' "$work/out"
+	sed 's/^/  err: /' "$work/err"
+}
+
+# said FILE REGEX: a line of the output or the messages
+said() {
+	grep -qE "$2" "$work/$1" || bad "$1 has no line that matches '$2'"
+}
+
+silent() {
+	! [ -s "$work/err" ] || bad "messages where none belong"
+}
+
+disk() {
+	rm -f "$disk"
+	truncate -s "$1" "$disk"
+}
+
+group_endings() {
+	local end
+
+	for end in poweroff reset i8042; do
+		run "$end" 0 -p "end=$end" hello
+		said out '^Hello$'
+		silent
+	done
+	run triple 3 -p end=triple hello
+	said err '^crosvm: the guest crashed: triple fault$'
+	run panic 3 -p end=panic hello
+	said err '^crosvm: the guest crashed: the guest reported a panic$'
+	ends_by_signal TERM 143
+	ends_by_signal INT 130
+	ends_by_signal HUP 129
+}
+
+# A guest that halts for ever ends by a signal to the tool.
+ends_by_signal() {
+	local pid status tries=0
+
+	name="halted, SIG$1"
+	# a child of a script ignores SIGINT unless told otherwise
+	(trap - INT && exec "$crosvm" run -p end=halt "$guests/hello.elf" >"$work/out" 2>"$work/err" </dev/null) &
+	pid=$!
+	until grep -q Hello "$work/out" || [ $((tries += 1)) = 300 ]; do
+		sleep 0.1
+	done
+	kill -"$1" $pid
+	wait $pid
+	status=$?
+	[ $status = "$2" ] || bad "exit status $status instead of $2"
+	said out '^Hello$'
+}
+
+group_protocols() {
+	local protocol
+
+	for protocol in auto linux pvh; do
+		run "$protocol" 0 --boot-protocol $protocol info
+		said out "^protocol $([ $protocol = pvh ] && echo pvh || echo linux)\$"
+	done
+	run "no PVH note" 0 hello-lb64
+	run "PVH without its note" 1 --boot-protocol pvh hello-lb64
+	said err 'hello-lb64\.elf: .*PVH'
+	run "command line" 0 -p one -p "two  three" info
+	said out '^cmdline .* one two  three$'
+	run "no ACPI" 1 --no-acpi -p "$(head -c 70000 /dev/zero | tr '\0' x)" info
+	said err 'command line'
+	head -c 100000 /dev/urandom >"$work/initrd"
+	run initrd 0 -i "$work/initrd" info
+}
+
+group_smp() {
+	local n
+
+	for n in 1 4 16; do
+		run "$n processors" 0 -c $n -p "expect=$n" smp
+		said out "^cpus=$n ids="
+	done
+	run "bound to one CPU" 0 -c 2 --cpu-affinity 0 -p expect=2 smp
+}
+
+group_memory() {
+	run "16 MiB" 0 -m 16 mem
+	said out '^mem ok bytes=16[0-9]{6} '
+	run "256 MiB" 0 -m 256M mem
+	said out '^mem ok bytes=268[0-9]{6} '
+	if [ "$(awk '/^MemAvailable/ { print $2 }' /proc/meminfo)" -lt 1048576 ]; then
+		echo "skip 5 GiB: less than 1 GiB of memory is free"
+		return
+	fi
+	run "5 GiB" 0 -m 5G -p step=2M mem
+	said out '^mem ok bytes=5368[0-9]{6} highest=1[0-9a-f]{8}$'
+}
+
+verify() {
+	local name=$1 transport=$2 words=$3
+
+	disk 32M
+	case $transport in
+	*mmio*) words+=" $mmio_word" ;;
+	esac
+	run "$name" 0 --device "block,path=$disk,$transport" \
+		-p "mode=verify seed=$RANDOM n=100 span=8 $words" blk
+	said out '^verify ok rounds=100 '
+}
+
+group_disk() {
+	local transport packed
+
+	for transport in pci mmio; do
+		for packed in false true; do
+			verify "$transport packed=$packed" "transport=$transport,packed=$packed" ""
+		done
+		verify "$transport noindirect" "transport=$transport" noindirect
+		verify "$transport noevent" "transport=$transport" noevent
+	done
+	verify "no polling" poll=false ""
+	verify "thread pool" engine=pool ""
+	verify "four queues" queues=4 ""
+	run "read-only" 0 -d "$disk" -p mode=verify blk
+	said out '^verify ok read-only$'
+	disk 1M
+	run "second disk" 0 -d "$disk" -d "$disk" -p "mode=seq n=100 qd=4 bs=65536 disk=1" blk
+	said out '^end n=100 '
+}
+
+group_irq() {
+	disk 1M
+	run MSI-X 0 -d "$disk" irq
+	said out '^msix ok masked=1 pending=1$'
+	run line 0 --device "block,path=$disk,ro=true,transport=mmio" -p "$mmio_word" irq
+	said out '^line ok$'
+}
+
+chaos() {
+	disk 16M
+	run "chaos $*" 0 --device "block,path=$disk" --device rng --device console --device balloon \
+		--device "rng,transport=mmio" -p "$mmio_word $*" chaos
+	said out '^survived '
+}
+
+group_chaos() {
+	local seed area
+
+	for area in p c b v m; do
+		chaos seed=$((RANDOM + 1)) n=2000 "areas=$area"
+	done
+	for seed in 1 2 3 $RANDOM; do
+		chaos seed=$((seed + 1)) n=3000
+	done
+}
+
+# A guest that resets for ever starts again and again.
+group_reboot() {
+	local pid status tries=0
+
+	name=reboot
+	"$crosvm" run --reboot -p end=reset "$guests/hello.elf" >"$work/out" 2>"$work/err" </dev/null &
+	pid=$!
+	until [ "$(grep -c '^Hello$' "$work/out")" -ge 20 ] || [ $((tries += 1)) = 600 ]; do
+		sleep 0.1
+	done
+	kill -TERM $pid
+	wait $pid
+	status=$?
+	[ $status = 143 ] || bad "exit status $status instead of 143"
+	[ "$(grep -c '^Hello$' "$work/out")" -ge 20 ] || bad "fewer than 20 boots"
+	silent
+	run "reboot and power-off" 0 --reboot hello
+	run "reboot and panic" 3 --reboot -p end=panic hello
+}
+
+"group_$group"
+[ $failures = 0 ]

@@ -170,6 +170,9 @@ START_TEST(crossing_a_dword_is_split)
 	ck_assert_uint_eq(cv_bus_read(r.mmio, ecam_at(1, 0x88), 8), 0x8877665544332211);
 	/* across the end of a function: the next one number is function 1, which is not there */
 	ck_assert_uint_eq(cv_bus_read(r.mmio, ecam_at(1, 0xffe), 4), 0xffff0000);
+	cv_pci_cfg_write(r.root, 1 << 3, 0x81, 4, 0xddccbbaa);
+	ck_assert_uint_eq(cv_pci_cfg_read(r.root, 1 << 3, 0x81, 4), 0xddccbbaa);
+	ck_assert_uint_eq(ecam_r(&r, 1, 0x80, 4), 0xccbbaa00);
 	/* and from the ports' first dword into the second */
 	port_select(&r, 1, 0);
 	ck_assert_uint_eq(cv_bus_read(r.pio, 0xcfa, 4), 0x1234ffff);

@@ -110,6 +110,28 @@ START_TEST(identity)
 }
 END_TEST
 
+/* Another class code, and no capability for a configuration that is not there. */
+START_TEST(identity_of_a_disk)
+{
+	struct cv_virtio_ops ops = echo_virtio;
+	struct cv_class cls = echo_class;
+	struct bed b;
+
+	ops.id = CV_VIRTIO_ID_BLOCK;
+	ops.config_len = 0;
+	cls.virtio = &ops;
+	rig_init(&b.rig, &cls, "", &(struct rig_options){ .ops = &vdev_pci_ops });
+	b.d = &b.rig.dev;
+	b.p = vdev_pci(b.d);
+	ck_assert_uint_eq(vdev_pci_cfg_read(b.p, 0, 4), 0x10421af4);
+	ck_assert_uint_eq(vdev_pci_cfg_read(b.p, 8, 4), 0x01000001);
+	ck_assert_uint_eq(b.p->device, 0);
+	start(&b);
+	echoes(&b, 0);
+	bed_fini(&b);
+}
+END_TEST
+
 START_TEST(registers_after_reset)
 {
 	static const struct {
@@ -284,6 +306,8 @@ START_TEST(lives_over_msix)
 {
 	for (unsigned int i = 0; i < 8; i++) {
 		const struct vdev_options o = { .packed = i & 1, .no_event_idx = i & 2 };
+		/* with an event index, a driver that sees the result first is not called any more */
+		bool always = !(i & 4) || o.no_event_idx;
 		struct bed b;
 
 		bed_init(&b, i & 4);
@@ -292,7 +316,7 @@ START_TEST(lives_over_msix)
 			ck_assert_uint_eq(b.p->hw.n_events, ECHO_QUEUES);
 			for (unsigned int q = 0; q < ECHO_QUEUES; q++) {
 				echoes(&b, q);
-				ck_assert(drv_wait_call(&b.d->queues[q], 2000));
+				ck_assert(!always || drv_wait_call(&b.d->queues[q], 2000));
 			}
 			vdev_reset(b.d);
 			ck_assert_uint_eq(b.p->hw.n_events, 0);
@@ -719,7 +743,7 @@ START_TEST(impossible_slots)
 }
 END_TEST
 
-CHECK_MAIN("virtio-pci", identity, registers_after_reset, queue_registers,
+CHECK_MAIN("virtio-pci", identity, identity_of_a_disk, registers_after_reset, queue_registers,
 	   enabled_queues_are_locked, other_widths, device_configuration,
 	   unoffered_features_are_refused, lives_over_msix, life_over_intx, msix_comes_and_goes,
 	   bar_moves_while_running, doorbells_by_exit, one_queue_is_reset, machine_reset,

@@ -8,8 +8,13 @@
  * sent as the driver provides buffers. So a driver that floods or starves the
  * control queues costs nothing. A chain that the host's side does not take at
  * once stays in the ring, and how much of it is written is remembered.
+ *
+ * The size in a RESIZE message has the specification's order, columns first;
+ * Linux took the rows first for years. The configuration space, which a driver
+ * without MULTIPORT reads, is not affected.
  */
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 
 #include "base/endian.h"
@@ -77,6 +82,7 @@ struct port {
 	const char *name; /* NULL: none */
 	struct cv_tty tty;
 	bool more; /* the turn's bytes were used up */
+	bool left; /* the host's side has gone, for good */
 };
 
 struct console {
@@ -99,6 +105,12 @@ static struct cv_vq *rx_of(const struct port *p)
 	return &p->c->vqs[p->id == 0 ? 0 : 2 * p->id + 2];
 }
 
+/* The port of a queue that is not for control. */
+static unsigned int port_of(unsigned int index)
+{
+	return index < 2 ? 0 : index / 2 - 1;
+}
+
 static struct cv_vq *tx_of(const struct port *p)
 {
 	return rx_of(p) + 1;
@@ -109,9 +121,10 @@ static struct cv_vq *tx_of(const struct port *p)
 static size_t build_message(const struct console *c, unsigned int id, unsigned int event,
 			    uint8_t buf[sizeof(struct control_message) + NAME_MAX_LEN])
 {
+	bool on = event != PORT_OPEN || !c->ports[id].left;
 	struct control_message m = { .id = le32(id),
 				     .event = le16((uint16_t)event),
-				     .value = le16(1) };
+				     .value = le16(on) };
 	struct le16 extent[2] = { le16(c->cols), le16(c->rows) };
 	size_t len = 0;
 
@@ -144,6 +157,36 @@ static void send_messages(struct console *c)
 	cv_vq_notify(vq);
 }
 
+/* ---- the host's side ---- */
+
+static bool hung_up(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+	return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR));
+}
+
+static bool nobody_there(const struct cv_tty *t)
+{
+	if (!t->in_ended)
+		return false;
+	return t->c.out_fd < 0 ? t->c.in_fd >= 0 : hung_up(t->c.out_fd);
+}
+
+/* Closes a port so that its reader in the guest sees the end; a console has none. */
+static void look_for_host(struct port *p)
+{
+	struct console *c = p->c;
+
+	if (p->id == 0 || p->left || !nobody_there(&p->tty))
+		return;
+	p->left = true;
+	if (c->ready[p->id])
+		c->waiting[p->id] |= WAITS(PORT_OPEN);
+	if (c->use_multiport)
+		send_messages(c);
+}
+
 static bool takes_input(const struct port *p)
 {
 	return p->c->vqs && (!p->c->use_multiport || p->c->guest_open[p->id]);
@@ -163,6 +206,7 @@ static void on_input(void *ctx)
 	n = cv_tty_read(&p->tty, buf, cv_min(chain->write_len, (uint64_t)sizeof(buf)));
 	if (n == 0 && chain->write_len > 0) {
 		cv_vq_unpop(rx_of(p), chain);
+		look_for_host(p);
 		return;
 	}
 	cv_vq_push(rx_of(p), chain, (uint32_t)cv_chain_write(rx_of(p), chain, 0, buf, n));
@@ -209,6 +253,8 @@ static void output_turn(struct port *p)
 		budget -= cv_min(budget, CHAIN_COST);
 	}
 	cv_vq_notify(vq);
+	if (p->tty.out_failing)
+		look_for_host(p);
 	p->more = budget == 0;
 	if (p->more)
 		cv_loop_post(p->c->env->loop, &p->c->task);
@@ -297,7 +343,7 @@ static void console_kick(void *self, struct cv_vq *vq, unsigned int index)
 	} else if (index == Q_CONTROL_TX) {
 		take_messages(c);
 	} else {
-		p = &c->ports[index < 2 ? 0 : index / 2 - 1];
+		p = &c->ports[port_of(index)];
 		if (index % 2)
 			output_turn(p);
 		else
@@ -341,16 +387,12 @@ static void console_shape(void *self, uint16_t *n_queues, uint64_t *features)
 
 /* ---- life ---- */
 
-/* A queue that starts empty has lost the chain that was under way. */
 static int console_start(void *self, uint64_t features, struct cv_vq *vqs)
 {
 	struct console *c = self;
 
 	c->vqs = vqs;
 	c->use_multiport = features & F_MULTIPORT;
-	for (unsigned int id = 0; id < c->n_ports; id++)
-		if (!tx_of(&c->ports[id])->ready)
-			c->written[id] = 0;
 	if (c->use_multiport)
 		send_messages(c);
 	return 0;
@@ -366,6 +408,16 @@ static void console_stop(void *self)
 		c->ports[id].more = false;
 		cv_tty_want_input(&c->ports[id].tty, false);
 	}
+}
+
+/* The chain under way is lost; input finds no buffers and waits. */
+static void console_queue_stop(void *self, struct cv_vq *vq, unsigned int index)
+{
+	struct console *c = self;
+
+	(void)vq;
+	if (index % 2 && index != Q_CONTROL_TX)
+		c->written[port_of(index)] = 0;
 }
 
 static void console_reset(void *self)
@@ -575,6 +627,7 @@ static const struct cv_virtio_ops console_ops = {
 	.start = console_start,
 	.kick = console_kick,
 	.stop = console_stop,
+	.queue_stop = console_queue_stop,
 };
 
 const struct cv_class cv_class_console = {

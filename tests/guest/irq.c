@@ -6,6 +6,8 @@
 #define LAPIC_SVR      0xf0
 #define IOAPIC	       0xfec00000ull
 #define VECTOR	       0x41
+#define PIC_MASK_1     0x21
+#define PIC_MASK_2     0xa1
 #define MSIX_ENABLE    0x8000u
 #define MSIX_FUNC_MASK 0x4000u
 #define PATIENCE       20000u
@@ -94,6 +96,9 @@ static void line(void)
 	uint64_t before;
 	uint32_t isr;
 
+	/* the line is the PIC's too, whose vectors after reset are the processor's exceptions */
+	rt_outb(PIC_MASK_1, 0xff);
+	rt_outb(PIC_MASK_2, 0xff);
 	rt_blk_open(&disk, 0, 1, VIRTIO_F_EVENT_IDX, 0);
 	rt_w32(IOAPIC, 0x10 + 2 * disk.v.irq + 1);
 	rt_w32(IOAPIC + 0x10, 0);

@@ -176,9 +176,9 @@ group_chaos() {
 	local seed area
 
 	for area in p c b v m; do
-		chaos seed=$((RANDOM + 1)) n=2000 "areas=$area"
+		chaos seed=$((RANDOM + 1)) n=1500 "areas=$area"
 	done
-	for seed in 1 2 3 $RANDOM; do
+	for seed in 1 2 $RANDOM; do
 		chaos seed=$((seed + 1)) n=3000
 	done
 }

@@ -529,12 +529,13 @@ static void release(struct cv_loop *loop)
 int cv_loop_run(struct cv_loop *loop)
 {
 	unsigned int n;
-	bool nested;
 	int err = 0;
 
 	pthread_mutex_lock(&loop->mutex);
-	nested = acquire(loop);
-	assert(!nested);
+	if (acquire(loop)) {
+		pthread_mutex_unlock(&loop->mutex);
+		return -EDEADLK; /* from inside one of its own callbacks */
+	}
 	while (!loop->stop && !err) {
 		pthread_mutex_unlock(&loop->mutex);
 		err = round_once(loop, true, &n);

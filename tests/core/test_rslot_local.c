@@ -229,6 +229,20 @@ static void *run_loop(void *arg)
 	return NULL;
 }
 
+static void note_thread(void *arg)
+{
+	*(pthread_t *)arg = pthread_self();
+}
+
+/* A call made before the thread has taken the loop runs in the caller's. */
+static void wait_for_owner(struct cv_loop *loop, pthread_t t)
+{
+	pthread_t in = pthread_self();
+
+	while (!pthread_equal(in, t))
+		cv_loop_call(loop, note_thread, &in);
+}
+
 START_TEST(callbacks_run_in_the_loop)
 {
 	struct cv_class cls = make_class(&narrow);
@@ -239,6 +253,7 @@ START_TEST(callbacks_run_in_the_loop)
 
 	ck_assert_int_eq(cv_loop_create(&loop, NULL), 0);
 	ck_assert_int_eq(cv_thread_create(&t, "loop", run_loop, loop), 0);
+	wait_for_owner(loop, t);
 	l = make(&cls, loop);
 	d = cv_rslot_local_self(l);
 	cv_rslot_local_reset(l);

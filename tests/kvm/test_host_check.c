@@ -6,13 +6,11 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "support/check_main.h"
+#include "kvm/empty_root.h"
 
 #define NOBODY 65534
 
@@ -126,17 +124,13 @@ END_TEST
 START_TEST(poor_host)
 {
 	struct vm_host_check c = VM_HOST_CHECK_INIT;
-	char dir[] = "/tmp/crosvm-test-XXXXXX";
+	int old;
 
 	if (geteuid() != 0) {
 		printf("skipped: only root can change the root directory\n");
 		return;
 	}
-	ck_assert_ptr_nonnull(mkdtemp(dir));
-	ck_assert_int_eq(chmod(dir, 0755), 0);
-	ck_assert_int_eq(chdir(dir), 0);
-	ck_assert_int_eq(rmdir(dir), 0); /* it lives on as the root of this process */
-	ck_assert_int_eq(chroot("."), 0);
+	old = enter_empty_root();
 	ck_assert_int_eq(setegid(NOBODY), 0);
 	ck_assert_int_eq(seteuid(NOBODY), 0);
 	ck_assert_int_eq(vm_host_check(&c, NULL), 0);
@@ -149,6 +143,8 @@ START_TEST(poor_host)
 	/* in a chroot the kernel refuses user namespaces */
 	ck_assert(!row(&c, "user_namespaces")->ok);
 	ck_assert(strstr(row(&c, "user_namespaces")->remedy, "chroot"));
+	ck_assert_int_eq(seteuid(0), 0);
+	leave_empty_root(old);
 }
 END_TEST
 

@@ -691,14 +691,17 @@ static void still_works(struct bed *b)
 		echoes(b, q);
 }
 
+/* Many short lives: most of them end early, by a reset or a broken ring. */
 START_TEST(garbage_from_one_vcpu)
 {
-	for (uint64_t seed = 1; seed <= 4; seed++) {
+	for (uint64_t seed = 1; seed <= 40; seed++) {
+		struct vcpu v = { .seed = seed * 0x9e3779b97f4a7c15, .n = 1500 };
 		struct bed b;
 
 		bed_init(&b, false);
 		start(&b);
-		vcpu_main(&(struct vcpu){ .b = &b, .seed = seed * 0x9e3779b97f4a7c15, .n = 20000 });
+		v.b = &b;
+		vcpu_main(&v);
 		still_works(&b);
 		bed_fini(&b);
 	}
@@ -707,19 +710,22 @@ END_TEST
 
 START_TEST(garbage_from_two_vcpus)
 {
-	struct vcpu v[2];
-	pthread_t threads[2];
 	struct bed b;
 
 	bed_init(&b, true);
 	start(&b);
-	for (size_t i = 0; i < 2; i++) {
-		v[i] = (struct vcpu){ .b = &b, .seed = 77 + i, .n = 10000 };
-		ck_assert_int_eq(pthread_create(&threads[i], NULL, vcpu_main, &v[i]), 0);
+	for (uint64_t round = 1; round <= 10; round++) {
+		struct vcpu v[2];
+		pthread_t threads[2];
+
+		for (size_t i = 0; i < 2; i++) {
+			v[i] = (struct vcpu){ .b = &b, .seed = 2 * round + i, .n = 1000 };
+			ck_assert_int_eq(pthread_create(&threads[i], NULL, vcpu_main, &v[i]), 0);
+		}
+		for (size_t i = 0; i < 2; i++)
+			pthread_join(threads[i], NULL);
+		still_works(&b);
 	}
-	for (size_t i = 0; i < 2; i++)
-		pthread_join(threads[i], NULL);
-	still_works(&b);
 	bed_fini(&b);
 }
 END_TEST

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Booting an x86_64 machine: kernel, tables, page tables, and where each vCPU starts. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/endian.h"
 #include "boot/boot.h"
+#include "boot/cmdline.h"
 #include "hypervisor/cpuid_x86_64.h"
 #include "machine/x86_64.h"
 
@@ -83,21 +85,41 @@ static int load_files(struct cv_machine *m, struct cv_boot_kernel *kernel,
 	return err;
 }
 
+/* The user's words; without ACPI, then those that tell of the virtio-mmio blocks. */
+static int fill_cmdline(const struct cv_machine *m, struct cv_cmdline *c, struct vm_error *e)
+{
+	char value[48];
+	int err = cv_cmdline_append(c, m->config.cmdline, e);
+
+	for (unsigned int i = 0; i < m->n_mmio && !m->config.acpi && !err; i++) {
+		snprintf(value, sizeof(value), "4K@0x%x:%u", CV_X86_MMIO_GPA + i * CV_X86_MMIO_STEP,
+			 cv_x86_mmio_irq(i));
+		err = cv_cmdline_insert(c, "virtio_mmio.device", value, e);
+	}
+	return err;
+}
+
 static int write_boot(struct cv_machine *m, struct cv_boot_kernel *kernel, struct vm_error *e)
 {
 	const struct cv_mem *mem = m->config.mem;
+	CV_AUTO_FREE char *text = malloc(CV_X86_CMDLINE_LEN);
+	struct cv_cmdline cmdline;
 	struct cv_boot_range ranges[CV_MEM_MAX_REGIONS + 8];
 	struct cv_boot_params params = {
 		.kernel = kernel,
 		.area = { .gpa = CV_X86_PARAMS_GPA, .len = CV_PAGE_SIZE },
 		.cmdline_area = { .gpa = CV_X86_CMDLINE_GPA, .len = CV_X86_CMDLINE_LEN },
-		.cmdline = m->config.cmdline,
+		.cmdline = text,
 		.ranges = ranges,
 		.n_ranges = memory_map(mem, ranges),
 	};
-	int err =
-		load_files(m, kernel, &params.initrd, e) ?: cv_x86_write_tables(m, &params.rsdp, e);
+	int err;
 
+	if (!text)
+		return cv_err(e, -ENOMEM, "the machine: out of memory");
+	cv_cmdline_init(&cmdline, text, CV_X86_CMDLINE_LEN);
+	err = fill_cmdline(m, &cmdline, e) ?: load_files(m, kernel, &params.initrd, e);
+	err = err ?: cv_x86_write_tables(m, &params.rsdp, e);
 	if (err)
 		return err;
 	err = kernel->protocol == CV_BOOT_PVH ? cv_boot_write_pvh(mem, &params, e)

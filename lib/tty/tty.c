@@ -95,8 +95,8 @@ static size_t write_now(struct cv_tty *t, const uint8_t *buf, size_t len)
 			return done;
 		if (n < 0) {
 			if (!t->out_failing)
-				cv_log_warn(t->c.log, "%s: output is lost: %s", t->c.name,
-					    strerror((int)-n));
+				cv_log_guest(t->c.log, "%s: output is lost: %s", t->c.name,
+					     strerror((int)-n));
 			t->out_failing = true;
 			return len;
 		}
@@ -142,7 +142,7 @@ static void sync_output(struct cv_tty *t)
 	else if (!t->out_watch.loop)
 		err = cv_watch_add(t->c.loop, &t->out_watch, t->c.out_fd, EPOLLOUT);
 	if (err) {
-		cv_log_warn(t->c.log, "%s: output is lost: %s", t->c.name, strerror(-err));
+		cv_log_guest(t->c.log, "%s: output is lost: %s", t->c.name, strerror(-err));
 		t->n = 0;
 	}
 }

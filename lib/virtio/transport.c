@@ -170,10 +170,8 @@ static void reset(struct cv_transport *t)
 	t->device_feature_select = 0;
 	t->driver_feature_select = 0;
 	t->queue_select = 0;
-	for (unsigned int i = 0; i < t->vslot->n_queues; i++) {
+	for (unsigned int i = 0; i < t->vslot->n_queues; i++)
 		clear_queue(t, i);
-		cv_event_drain(cv_fd_get(&t->queues[i].kick));
-	}
 	atomic_store(&t->status, 0);
 	atomic_store(&t->isr, 0);
 	lower_line(t);

@@ -312,17 +312,6 @@ static int allocate(struct cv_vq *vq)
 	return 0;
 }
 
-static void set_positions(struct cv_vq *vq, const struct cv_vq_config *config)
-{
-	struct cv_vq_config fresh = { 0 };
-
-	cv_vq_config_fresh(&fresh, vq->packed);
-	vq->avail = config->avail;
-	vq->used = config->used;
-	vq->avail_seen = config->avail;
-	vq->force_call = config->used != fresh.used;
-}
-
 int cv_vq_start(struct cv_vq *vq, const struct cv_mem *mem, const struct cv_vq_config *config,
 		uint64_t features)
 {
@@ -352,7 +341,11 @@ int cv_vq_start(struct cv_vq *vq, const struct cv_mem *mem, const struct cv_vq_c
 		cv_vq_stop(vq, NULL);
 		return err;
 	}
-	set_positions(vq, config);
+	vq->avail = config->avail;
+	vq->used = config->used;
+	vq->avail_seen = config->avail;
+	/* which event the driver has asked for when is not known for a queue that ran before */
+	vq->force_call = vq->event_idx;
 	vq->ready = true;
 	cv_vq_enable_kicks(vq, true);
 	return 0;

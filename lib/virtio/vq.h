@@ -51,8 +51,8 @@ struct cv_vq {
 	const char *name;
 	bool packed, event_idx, indirect;
 	bool pending;	 /* used entries since the last notification decision … */
-	bool force_call; /* … whose number is not known: a queue that was resumed */
 	uint32_t n_used; /* … and how many: used indices (split) or descriptors (packed) */
+	bool force_call; /* the next decision is yes */
 	bool kicks;	 /* the device wants kicks … */
 	bool kicks_held; /* … but somebody is looking already: see cv_vq_hold_kicks() */
 	bool armed;	 /* with event_idx: the driver was asked to kick from @armed_at on */

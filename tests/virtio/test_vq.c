@@ -392,6 +392,11 @@ START_TEST(resumes_where_it_stopped)
 		c = cv_vq_pop(&p.vq);
 		ck_assert_uint_eq(c->segs[0].gpa, p.data + 1000 + i);
 		cv_vq_push(&p.vq, c, 0);
+		drv_called(&p.drv);
+		drv_enable_calls(&p.drv, false);
+		cv_vq_notify(&p.vq); /* nobody knows what the driver was told before */
+		ck_assert(drv_called(&p.drv) == p.drv.event_idx);
+		drv_enable_calls(&p.drv, true);
 		ck_assert_int_ge(drv_used(&p.drv, NULL), 0);
 		ck_assert_int_ge(drv_used(&p.drv, NULL), 0);
 	}
@@ -425,6 +430,18 @@ static void take_back(struct pair *p, unsigned int n)
 		ck_assert_int_ge(drv_used(&p->drv, NULL), 0);
 }
 
+/* The first interrupt comes in any case with EVENT_IDX; this takes it. */
+static void settle(struct pair *p)
+{
+	add_some(p, 1);
+	drv_kick(&p->drv);
+	serve(p, 1);
+	ck_assert_ptr_null(cv_vq_pop(&p->vq));
+	cv_vq_notify(&p->vq);
+	ck_assert(drv_called(&p->drv));
+	take_back(p, 1);
+}
+
 START_TEST(one_interrupt_for_a_batch)
 {
 	struct pair p;
@@ -452,6 +469,7 @@ START_TEST(interrupts_can_be_switched_off)
 	struct pair p;
 
 	pair_init(&p, _i, 16);
+	settle(&p);
 	ck_assert(!drv_enable_calls(&p.drv, false));
 	for (unsigned int i = 0; i < 20; i++) {
 		add_some(&p, 3);
@@ -478,6 +496,7 @@ START_TEST(interrupt_after_the_event)
 	unsigned int each = (_i & PAIR_PACKED) && !(_i & PAIR_INDIRECT) ? 2 : 1;
 
 	pair_init(&p, _i | PAIR_EVENT_IDX, 16);
+	settle(&p);
 	for (unsigned int i = 0; i < 30; i++) {
 		add_some(&p, 6);
 		drv_publish(&p.drv);

@@ -2,13 +2,13 @@
 /* The event loop: watches, timers on both clocks, tasks and calls from elsewhere, pollers. */
 #include "sys/loop.h"
 
-#include <check.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "support/check_main.h"
 #include "sys/fd.h"
 #include "sys/thread.h"
 
@@ -754,49 +754,11 @@ START_TEST(idle_loop_uses_no_cpu)
 }
 END_TEST
 
-static Suite *suite(void)
-{
-	Suite *s = suite_create("loop");
-	TCase *tc = tcase_create("loop");
-
-	tcase_set_timeout(tc, 60);
-	tcase_add_test(tc, watch_fires_and_goes);
-	tcase_add_test(tc, watch_modify);
-	tcase_add_test(tc, watch_bad_fd);
-	tcase_add_test(tc, removal_in_the_same_batch);
-	tcase_add_test(tc, removed_and_added_again_in_the_same_batch);
-	tcase_add_test(tc, watch_holds_its_lock);
-	tcase_add_test(tc, hangup_is_told);
-	tcase_add_test(tc, timers_fire_in_order);
-	tcase_add_test(tc, timers_move_and_cancel);
-	tcase_add_test(tc, periodic_timer_catches_up);
-	tcase_add_test(tc, past_timer_lets_others_run);
-	tcase_add_test(tc, fake_clock);
-	tcase_add_test(tc, real_timer_is_precise);
-	tcase_add_test(tc, tasks_run_once_in_order);
-	tcase_add_test(tc, task_posts_itself);
-	tcase_add_test(tc, posts_from_threads);
-	tcase_add_test(tc, post_wakes);
-	tcase_add_test(tc, call_without_runner_is_direct);
-	tcase_add_test(tc, call_runs_in_the_loop);
-	tcase_add_test(tc, calls_while_the_loop_comes_and_goes);
-	tcase_add_test(tc, stop_before_run);
-	tcase_add_test(tc, pollers_only_with_a_poll_time);
-	tcase_add_test(tc, pollers_remove_each_other);
-	tcase_add_test(tc, rare_events_do_not_spin);
-	tcase_add_test(tc, busy_events_spin_then_idle);
-	tcase_add_test(tc, idle_loop_uses_no_cpu);
-	suite_add_tcase(s, tc);
-	return s;
-}
-
-int main(void)
-{
-	SRunner *r = srunner_create(suite());
-	int failed;
-
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed > 0;
-}
+CHECK_MAIN("loop", watch_fires_and_goes, watch_modify, watch_bad_fd, removal_in_the_same_batch,
+	   removed_and_added_again_in_the_same_batch, watch_holds_its_lock, hangup_is_told,
+	   timers_fire_in_order, timers_move_and_cancel, periodic_timer_catches_up,
+	   past_timer_lets_others_run, fake_clock, real_timer_is_precise, tasks_run_once_in_order,
+	   task_posts_itself, posts_from_threads, post_wakes, call_without_runner_is_direct,
+	   call_runs_in_the_loop, calls_while_the_loop_comes_and_goes, stop_before_run,
+	   pollers_only_with_a_poll_time, pollers_remove_each_other, rare_events_do_not_spin,
+	   busy_events_spin_then_idle, idle_loop_uses_no_cpu)

@@ -5,6 +5,7 @@
 #include "base/math.h"
 #include "must.h"
 #include "vdev.h"
+#include "vdev_pci.h"
 #include "virtio/vslot_local.h"
 
 static void rig_request(const struct cv_env *env, unsigned int what)
@@ -83,11 +84,12 @@ void rig_fini(struct rig *r)
 
 void rig_each(const struct cv_class *cls, const char *options, void (*body)(struct rig *r))
 {
+	static const struct vdev_ops *const ops[] = { &vdev_slot_ops, &vdev_mmio_ops,
+						      &vdev_pci_ops };
 	struct rig r;
 
-	for (unsigned int i = 0; i < 16; i++) {
-		const struct rig_options ro = { .ops = i & 8 ? &vdev_mmio_ops : &vdev_slot_ops,
-						.threaded = i & 4 };
+	for (unsigned int i = 0; i < 8 * CV_LEN(ops); i++) {
+		const struct rig_options ro = { .ops = ops[i / 8], .threaded = i & 4 };
 		const struct vdev_options vo = { .packed = i & 1, .no_event_idx = i & 2 };
 
 		rig_init(&r, cls, options, &ro);

@@ -132,9 +132,9 @@ int rig_try_init(struct rig *r, const struct cv_class *cls, const char *options,
 void rig_fini(struct rig *r);
 
 /*
- * Runs @body with a started device over slot and virtio-mmio, split and packed
- * rings, with and without EVENT_IDX, with a loop dispatched here and in a
- * thread: sixteen times.
+ * Runs @body with a started device over slot, virtio-mmio and virtio-pci, split
+ * and packed rings, with and without EVENT_IDX, with a loop dispatched here and
+ * in a thread: twenty-four times.
  */
 void rig_each(const struct cv_class *cls, const char *options, void (*body)(struct rig *r));
 

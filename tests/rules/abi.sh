@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # The ABI only grows: abidiff against the dump of the last change that was meant.
-# To record a meant addition: abidw --headers-dir include/crosvm --no-corpus-path --no-comp-dir-path --drop-private-types --out-file tests/rules/libcrosvm.abi LIB
+# To record a meant addition: abidw --headers-dir include/crosvm --exported-interfaces-only --no-show-locs
+# --no-corpus-path --no-comp-dir-path --drop-private-types --out-file tests/rules/libcrosvm.abi LIB
+# and cut the paths of its abi-instr elements down to lib/...
 set -u
 src=$1 lib=$2
 command -v abidiff >/dev/null || {

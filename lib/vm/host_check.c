@@ -156,9 +156,9 @@ static void check_file(struct vm_host_row *row, const char *path, const char *mo
 
 /*
  * Makes a child in a new user namespace that ends at once. The bare system call,
- * because fork() would run handlers of the embedder's and clone() would need
- * the threads' library to agree; the child does nothing but end, so no other
- * thread's lock matters, and it gives no SIGCHLD. 0 or -errno.
+ * because the C library's calls would run handlers of the embedder's or share
+ * its memory; the child does nothing but end, so no other thread's lock matters,
+ * and it gives no SIGCHLD. 0 or -errno.
  */
 static int try_user_namespace(void)
 {

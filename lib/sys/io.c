@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "sys/io_impl.h"
@@ -26,6 +27,7 @@ struct cv_io {
 	unsigned int n_parallel; /* how many of those run well side by side */
 	unsigned int n_flight;	 /* not yet completed */
 	uint64_t flush_begin;	 /* 0: the clock was not needed yet */
+	long sleeps; /* the thread's, when this flush first needed to know; -1: not yet */
 	bool flushing;
 	void (*on_batch)(void *ctx);
 	void *batch_ctx;
@@ -64,16 +66,29 @@ static bool try_nowait(struct cv_io_req *req)
 	return r == 1;
 }
 
+/* How often this thread has gone to sleep: not counted is that others took its processor away. */
+static long n_sleeps(void)
+{
+	struct rusage ru;
+
+	return getrusage(RUSAGE_THREAD, &ru) < 0 ? 0 : ru.ru_nvcsw;
+}
+
 /* Through the page cache of a file that has been quick so far; whether it is finished. */
-static bool try_guarded(struct cv_io_req *req, uint64_t now)
+static bool try_guarded(struct cv_io *io, struct cv_io_req *req, uint64_t now)
 {
 	bool can_refuse = req->op == CV_IO_READ ? req->file->nowait_read : req->file->nowait_write;
+	uint64_t end;
 
 	/* if it can, it just has */
 	if (can_refuse || !cv_io_guard_allows(req->file, now))
 		return false;
+	if (io->sleeps < 0)
+		io->sleeps = n_sleeps();
 	req->err = cv_io_execute(req);
-	cv_io_guard_note(req->file, now, now_ns());
+	end = now_ns();
+	if (end - now >= CV_IO_SLOW && n_sleeps() != io->sleeps)
+		cv_io_guard_note(req->file, now, end);
 	return true;
 }
 
@@ -89,7 +104,7 @@ static bool try_here(struct cv_io *io, struct cv_io_req *req, bool *here)
 	if (io->flush_begin == 0)
 		io->flush_begin = now;
 	*here = now - io->flush_begin < BUDGET_NS;
-	return *here && (try_nowait(req) || try_guarded(req, now));
+	return *here && (try_nowait(req) || try_guarded(io, req, now));
 }
 
 static void to_pool(struct cv_io *io, struct cv_io_req *req)
@@ -164,6 +179,7 @@ void cv_io_flush(struct cv_io *io)
 		return; /* called by a completion: the outer call goes on with what it queued */
 	io->flushing = true;
 	io->flush_begin = 0;
+	io->sleeps = -1;
 	while (!cv_list_empty(&io->queue) || !cv_list_empty(&io->to_pool))
 		start_queued(io);
 	io->flushing = false;

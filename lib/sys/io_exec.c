@@ -15,8 +15,6 @@
 #include "base/math.h"
 #include "sys/io_impl.h"
 
-/* An operation that kept the loop this long has waited; a preemption is shorter. */
-#define SLOW_NS	       5000000ull
 #define PENALTY_MIN_NS 100000000ull
 #define PENALTY_MAX_NS 10000000000ull
 /* Slow again this soon after a penalty: the next one is longer. */
@@ -72,11 +70,8 @@ bool cv_io_guard_allows(const struct cv_io_file *file, uint64_t now)
 
 void cv_io_guard_note(struct cv_io_file *file, uint64_t begin, uint64_t end)
 {
-	bool relapse;
+	bool relapse = file->penalty > 0 && begin - file->slow_until < RELAPSE_NS;
 
-	if (end - begin < SLOW_NS)
-		return;
-	relapse = file->penalty > 0 && begin - file->slow_until < RELAPSE_NS;
 	file->penalty = relapse ? cv_min(file->penalty * 2, PENALTY_MAX_NS) : PENALTY_MIN_NS;
 	file->slow_until = end + file->penalty;
 }

@@ -24,8 +24,11 @@ int cv_io_execute(struct cv_io_req *req);
  */
 int cv_io_try_nowait(struct cv_io_req *req);
 
-/* The guard over files that are trusted to be quick: whether @file is at @now, and what an
- * operation has shown. */
+/* An operation that took this long and slept meanwhile has kept the loop waiting, ns. */
+#define CV_IO_SLOW 5000000ull
+
+/* The guard over files that are trusted to be quick: whether @file is at @now, and that an
+ * operation was slow. */
 bool cv_io_guard_allows(const struct cv_io_file *file, uint64_t now);
 void cv_io_guard_note(struct cv_io_file *file, uint64_t begin, uint64_t end);
 

@@ -134,8 +134,13 @@ static int create(struct run *r)
 				    .n_cpu_affinity = o->n_affinity,
 				    .log = on_log,
 				    .log_level = o->log_level };
-	int err = cmdline ? vm_create(&config, &r->vm, &e) : -ENOMEM;
+	int err;
 
+	if (!cmdline) {
+		cli_complain("out of memory");
+		return CLI_ERROR;
+	}
+	err = vm_create(&config, &r->vm, &e);
 	free(cmdline);
 	for (unsigned int i = 0; i < o->n_devices && !err; i++)
 		err = vm_add_device(r->vm, o->devices[i].type, o->devices[i].options, NULL, &e);
@@ -179,11 +184,11 @@ static int exit_status(const struct vm_exit *x)
 	return CLI_ERROR;
 }
 
-static void on_input(struct run *r)
+static void act(struct run *r, enum terminal_action action)
 {
 	struct vm_error e;
 
-	switch (terminal_input(&r->terminal)) {
+	switch (action) {
 	case TERMINAL_QUIT:
 		r->status = CLI_ESCAPED;
 		return;
@@ -197,6 +202,13 @@ static void on_input(struct run *r)
 	case TERMINAL_NONE:
 		return;
 	}
+}
+
+static void on_input(struct run *r)
+{
+	do
+		act(r, terminal_input(&r->terminal));
+	while (terminal_pending(&r->terminal) && r->status < 0);
 }
 
 static void on_signal(struct run *r)

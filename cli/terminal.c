@@ -94,26 +94,39 @@ static enum terminal_action command(struct terminal *t, char c)
 	}
 }
 
+static enum terminal_action look_at(struct terminal *t, char c)
+{
+	if (t->escaped) {
+		t->escaped = false;
+		return command(t, c);
+	}
+	t->escaped = c == ESCAPE;
+	if (!t->escaped)
+		type(t, c);
+	return TERMINAL_NONE;
+}
+
+bool terminal_pending(const struct terminal *t)
+{
+	return t->at < t->n;
+}
+
 enum terminal_action terminal_input(struct terminal *t)
 {
 	enum terminal_action action = TERMINAL_NONE;
-	char buf[256];
-	ssize_t n = read(STDIN_FILENO, buf, sizeof(buf));
+	ssize_t n;
 
-	if (n < 0 && (errno == EINTR || errno == EAGAIN))
-		return TERMINAL_NONE;
-	if (n <= 0)
-		return TERMINAL_EOF;
-	for (ssize_t i = 0; i < n && action == TERMINAL_NONE; i++) {
-		if (t->escaped) {
-			t->escaped = false;
-			action = command(t, buf[i]);
-		} else if (buf[i] == ESCAPE) {
-			t->escaped = true;
-		} else {
-			type(t, buf[i]);
-		}
+	if (!terminal_pending(t)) {
+		n = read(STDIN_FILENO, t->buf, sizeof(t->buf));
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
+			return TERMINAL_NONE;
+		if (n <= 0)
+			return TERMINAL_EOF;
+		t->at = 0;
+		t->n = (size_t)n;
 	}
+	while (terminal_pending(t) && action == TERMINAL_NONE)
+		action = look_at(t, t->buf[t->at++]);
 	return action;
 }
 

@@ -19,8 +19,10 @@ enum terminal_action { TERMINAL_NONE, TERMINAL_QUIT, TERMINAL_POWER_BUTTON, TERM
 
 struct terminal {
 	bool raw;
-	int pipe[2];  /* what is typed goes through here to the guest */
-	bool escaped; /* Ctrl-A was the last character */
+	int pipe[2];   /* what is typed goes through here to the guest */
+	bool escaped;  /* Ctrl-A was the last character */
+	char buf[256]; /* typed; what is not yet looked at: [at, n) */
+	size_t at, n;
 };
 
 /* Whether standard input is a terminal that this process may read. */
@@ -29,8 +31,11 @@ bool terminal_present(void);
 /* Makes the terminal raw and the pipe. 0 or -1 after a complaint. */
 int terminal_open(struct terminal *t);
 
-/* Standard input is readable: passes characters on. */
+/* Standard input is readable: passes characters on, up to one that asks for something. */
 enum terminal_action terminal_input(struct terminal *t);
+
+/* Whether terminal_input() has left characters: it is to be called again at once. */
+bool terminal_pending(const struct terminal *t);
 
 /* Puts the terminal back and closes the pipe; zeroed: nothing. */
 void terminal_close(struct terminal *t);

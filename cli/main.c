@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* crosvm: runs virtual machines from the command line, with libcrosvm. */
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <crosvm/crosvm.h>
 
@@ -49,6 +52,10 @@ static int cmd_help(int argc, char **argv)
 		print_usage(stdout);
 		return CLI_OK;
 	}
+	if (argc > 1) {
+		cli_complain("'%s' is one word too many, name one command", argv[1]);
+		return CLI_USAGE;
+	}
 	for (size_t i = 0; i < N_COMMANDS; i++) {
 		if (strcmp(argv[0], commands[i].name) != 0)
 			continue;
@@ -62,8 +69,26 @@ static int cmd_help(int argc, char **argv)
 	return CLI_USAGE;
 }
 
+/* A closed standard stream is /dev/null: else a disk image opened later could take its number, and
+ * our messages would go there. Whether all three are open. */
+static bool open_streams(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0)
+		return fcntl(STDIN_FILENO, F_GETFD) >= 0 && fcntl(STDOUT_FILENO, F_GETFD) >= 0 &&
+		       fcntl(STDERR_FILENO, F_GETFD) >= 0;
+	close(fd);
+	return true;
+}
+
 int main(int argc, char **argv)
 {
+	if (!open_streams())
+		return CLI_ERROR; /* and nobody to tell */
 	if (argc < 2) {
 		print_usage(stderr);
 		return CLI_USAGE;

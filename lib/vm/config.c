@@ -65,10 +65,12 @@ static int check_numbers(const struct vm_config *c, struct vm_error *e)
 		return cv_err(e, -EINVAL, "memory: %llu bytes are too few, give at least 16 MiB",
 			      (unsigned long long)memory);
 	if (!cv_is_aligned(memory, CV_PAGE_SIZE))
-		return cv_err(e, -EINVAL, "memory: %llu bytes are not a multiple of 4096",
+		return cv_err(e, -EINVAL,
+			      "memory: %llu bytes are not a multiple of 4096, round them",
 			      (unsigned long long)memory);
 	if (memory > 1ull << 45)
-		return cv_err(e, -EINVAL, "memory: %llu bytes are more than a VM can address",
+		return cv_err(e, -EINVAL,
+			      "memory: %llu bytes are more than a VM can address, give less",
 			      (unsigned long long)memory);
 	if (c->vcpus > CV_MACHINE_MAX_VCPUS)
 		return cv_err(e, -EINVAL, "vcpus: %u are too many, give 1 to %d", c->vcpus,
@@ -76,7 +78,8 @@ static int check_numbers(const struct vm_config *c, struct vm_error *e)
 	if (!c->kernel || c->kernel[0] == '\0')
 		return cv_err(e, -EINVAL, "kernel: none is given, name a vmlinux or a bzImage");
 	if ((unsigned int)c->boot_protocol > VM_BOOT_PVH)
-		return cv_err(e, -EINVAL, "boot_protocol: %d is not known", (int)c->boot_protocol);
+		return cv_err(e, -EINVAL, "boot_protocol: %d is not known, give a VM_BOOT value",
+			      (int)c->boot_protocol);
 	return 0;
 }
 

@@ -22,7 +22,7 @@ run() {
 	shift 2
 	timeout 120 "$crosvm" run "${@:1:$#-1}" "$guests/${!#}.elf" >"$work/out" 2>"$work/err" </dev/null
 	status=$?
-	if [ $status = "$want" ]; then
+	if [ "$status" = "$want" ]; then
 		return 0
 	fi
 	bad "exit status $status instead of $want"

@@ -22,10 +22,10 @@ run() {
 	shift 2
 	timeout 120 "$crosvm" run "${@:1:$#-1}" "$guests/${!#}.elf" >"$work/out" 2>"$work/err" </dev/null
 	status=$?
-	if [ "$status" = "$want" ]; then
-		return 0
-	fi
-	bad "exit status $status instead of $want"
+	case " $want " in
+	*" $status "*) ;;
+	*) bad "exit status $status instead of $want" ;;
+	esac
 }
 
 bad() {
@@ -167,7 +167,7 @@ group_irq() {
 
 chaos() {
 	disk 16M
-	run "chaos $*" 0 --device "block,path=$disk" --device rng --device console --device balloon \
+	run "chaos $*" 0 --device "block,path=$disk" --device rng --device console \
 		--device "rng,transport=mmio" -p "$mmio_word $*" chaos
 	said out '^survived '
 }
@@ -180,6 +180,10 @@ group_chaos() {
 	done
 	for seed in 1 2 $RANDOM; do
 		chaos seed=$((seed + 1)) n=3000
+	done
+	# what a balloon is told to take may be the guest's own code: it may crash, we may not
+	for seed in 101 $RANDOM; do
+		run "chaos with a balloon, seed=$seed" "0 3" --device balloon -p "seed=$seed n=1500 areas=v" chaos
 	done
 }
 

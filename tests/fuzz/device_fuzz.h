@@ -73,8 +73,11 @@ static inline void chain_step(struct device_fuzz *f, struct script *s)
 
 static inline void config_step(struct device_fuzz *f, struct script *s)
 {
-	uint32_t len = f->rig.slot->config_len, off = take(s, 1) % len, v = take(s, 4);
+	uint32_t len = f->rig.slot->config_len, at = take(s, 1), v = take(s, 4), off;
 
+	if (len == 0)
+		return;
+	off = at % len;
 	f->rig.dev.ops->config_write(&f->rig.dev, off, &v, cv_min(len - off, 4u));
 }
 

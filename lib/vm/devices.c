@@ -34,7 +34,7 @@ int cv_vm_may_add(struct vm *vm, const char *what, struct vm_error *e)
 	bool running;
 
 	pthread_mutex_lock(&vm->lock);
-	running = vm->state == CV_VM_RUNNING;
+	running = vm->state == CV_VM_STARTING || vm->state == CV_VM_RUNNING;
 	pthread_mutex_unlock(&vm->lock);
 	if (running)
 		return cv_err(e, -EBUSY, "%s: the VM runs, add devices before it is started", what);
@@ -183,12 +183,17 @@ static int build_virtio(struct vm_device *d, const struct cv_env *env, struct vm
 static int build_custom_regs(struct vm_device *d, const struct cv_env *env, struct vm_error *e)
 {
 	int err = cv_rslot_local_create(&d->rslot, d->cls, env, d->config, e);
+	struct cv_irq *irq = NULL;
 
 	if (err)
 		return err;
 	d->rslot_owned = true;
-	return cv_machine_add_block(d->vm->machine, d->place.pio, d->place.base, d->place.len,
-				    cv_rslot_local_slot(d->rslot), d->place.irq, &d->irq, e);
+	err = cv_machine_add_block(d->vm->machine, d->place.pio, d->place.base, d->place.len,
+				   cv_rslot_local_slot(d->rslot), d->place.irq, &irq, e);
+	pthread_mutex_lock(&d->instance_lock); /* vm_device_interrupt() may look any time */
+	d->irq = irq;
+	pthread_mutex_unlock(&d->instance_lock);
+	return err;
 }
 
 static int build(struct vm_device *d, struct vm_error *e)

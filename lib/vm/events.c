@@ -4,37 +4,28 @@
 
 #include "vm/vm.h"
 
-#define MAX_EVENTS 64 /* a guest that resets for ever fills no memory: the oldest go first */
+static struct vm_event pop(struct vm *vm)
+{
+	struct vm_event ev = vm->events[vm->first_event];
+
+	vm->first_event = (vm->first_event + 1) % CV_VM_EVENTS;
+	vm->n_events--;
+	return ev;
+}
 
 void cv_vm_event(struct vm *vm, enum vm_event_kind kind, const struct vm_exit *exit)
 {
-	struct cv_vm_event *ev = calloc(1, sizeof(*ev));
-	unsigned int n = 0;
+	struct vm_event *ev;
 
-	if (!ev) {
-		cv_log_error(&vm->log, "vm: an event is lost, out of memory");
-		return;
-	}
-	ev->event.size = sizeof(ev->event);
-	ev->event.kind = kind;
-	if (exit)
-		ev->event.exit = *exit;
 	pthread_mutex_lock(&vm->lock);
-	cv_list_add_tail(&vm->events, &ev->node);
-	cv_list_for_each(node, &vm->events)
-		n++;
-	ev = NULL;
-	if (n > MAX_EVENTS)
-		ev = cv_list_entry(cv_list_pop(&vm->events), struct cv_vm_event, node);
+	if (vm->n_events == CV_VM_EVENTS)
+		pop(vm);
+	ev = &vm->events[(vm->first_event + vm->n_events++) % CV_VM_EVENTS];
+	*ev = (struct vm_event){ .size = sizeof(*ev), .kind = kind, .exit = VM_EXIT_INIT };
+	if (exit)
+		ev->exit = *exit;
 	cv_event_signal(cv_fd_get(&vm->event_fd));
 	pthread_mutex_unlock(&vm->lock);
-	free(ev);
-}
-
-void cv_vm_events_fini(struct vm *vm)
-{
-	while (!cv_list_empty(&vm->events))
-		free(cv_list_entry(cv_list_pop(&vm->events), struct cv_vm_event, node));
 }
 
 int vm_fd(const struct vm *vm)
@@ -44,19 +35,20 @@ int vm_fd(const struct vm *vm)
 
 int vm_next_event(struct vm *vm, struct vm_event *event)
 {
-	struct cv_vm_event *ev = NULL;
-	size_t size = cv_min(event->size, sizeof(*event));
+	size_t size = event->size;
+	struct vm_event ev;
+	bool any;
 
 	pthread_mutex_lock(&vm->lock);
-	if (!cv_list_empty(&vm->events))
-		ev = cv_list_entry(cv_list_pop(&vm->events), struct cv_vm_event, node);
-	if (cv_list_empty(&vm->events))
+	any = vm->n_events > 0;
+	if (any)
+		ev = pop(vm);
+	if (vm->n_events == 0)
 		cv_event_drain(cv_fd_get(&vm->event_fd));
 	pthread_mutex_unlock(&vm->lock);
-	if (!ev)
+	if (!any)
 		return 0;
-	ev->event.size = event->size;
-	memcpy(event, &ev->event, size);
-	free(ev);
+	ev.size = size;
+	memcpy(event, &ev, cv_min(size, sizeof(ev)));
 	return 1;
 }

@@ -204,74 +204,139 @@ static void *loop_main(void *arg)
 	return NULL;
 }
 
+static bool is_active(const struct vm *vm)
+{
+	return vm->state == CV_VM_STARTING || vm->state == CV_VM_RUNNING;
+}
+
+/* Under the lock, which the loop's thread takes no more once the state is ENDED. */
+static void join_loop(struct vm *vm)
+{
+	if (vm->state != CV_VM_ENDED || vm->joined)
+		return;
+	pthread_join(vm->loop_thread, NULL);
+	vm->joined = true;
+}
+
 void cv_vm_join(struct vm *vm)
 {
 	pthread_mutex_lock(&vm->lock);
-	while (vm->state == CV_VM_RUNNING)
+	while (is_active(vm))
 		pthread_cond_wait(&vm->changed, &vm->lock);
-	/* the loop's thread takes no lock any more once the state is ENDED */
-	if (vm->state == CV_VM_ENDED && !vm->joined) {
-		pthread_join(vm->loop_thread, NULL);
-		vm->joined = true;
-	}
+	join_loop(vm);
 	pthread_mutex_unlock(&vm->lock);
 }
 
+static void reap_call(void *arg)
+{
+	unbuild(arg);
+}
+
+/* As the loop's owner, because calls for the loop may come from other threads even now. */
 void cv_vm_reap(struct vm *vm)
 {
 	cv_vm_join(vm);
-	unbuild(vm);
+	if (vm->loop)
+		cv_loop_call(vm->loop, reap_call, vm);
 }
 
-static int start_threads(struct vm *vm, struct vm_error *e)
-{
-	int err = cv_thread_create(&vm->loop_thread, "vm-loop", loop_main, vm);
+struct build_call {
+	struct vm *vm;
+	struct vm_error *e;
+	int result;
+};
 
-	if (err) {
-		unbuild(vm);
-		return cv_err(e, err, "the VM: its loop's thread cannot be started: %s",
-			      strerror(-err));
-	}
+static void build_call(void *arg)
+{
+	struct build_call *call = arg;
+
+	unbuild(call->vm);
+	call->result = build(call->vm, call->e);
+}
+
+/* From IDLE or ENDED to STARTING; the marks are cleared here, so that a vm_stop() from now on
+ * counts. */
+static int claim(struct vm *vm, enum cv_vm_state *old, struct vm_exit *old_exit)
+{
+	int err = 0;
+
 	pthread_mutex_lock(&vm->lock);
-	vm->state = CV_VM_RUNNING;
-	vm->joined = false;
+	join_loop(vm);
+	*old = vm->state;
+	*old_exit = vm->exit;
+	if (is_active(vm)) {
+		err = -EALREADY;
+	} else {
+		vm->state = CV_VM_STARTING;
+		vm->stop_wanted = false;
+		vm->ending = false;
+		atomic_store(&vm->quit, false);
+	}
 	pthread_mutex_unlock(&vm->lock);
-	err = go(vm, e);
-	if (err)
-		cv_vm_join(vm);
 	return err;
+}
+
+static void set_state(struct vm *vm, enum cv_vm_state state)
+{
+	pthread_mutex_lock(&vm->lock);
+	vm->state = state;
+	vm->joined = state != CV_VM_RUNNING;
+	vm->kickable = state == CV_VM_RUNNING;
+	vm->has_memory = vm->has_memory || state == CV_VM_RUNNING;
+	pthread_cond_broadcast(&vm->changed);
+	pthread_mutex_unlock(&vm->lock);
+}
+
+/* Builds the machine and starts the loop's thread. */
+static int prepare(struct vm *vm, struct vm_error *e)
+{
+	struct build_call call = { .vm = vm, .e = e };
+	int err;
+
+	cv_loop_call(vm->loop, build_call, &call);
+	if (call.result)
+		return call.result;
+	err = cv_thread_create(&vm->loop_thread, "vm-loop", loop_main, vm);
+	if (!err)
+		return 0;
+	cv_loop_call(vm->loop, reap_call, vm);
+	return cv_err(e, err, "the VM: its loop's thread cannot be started: %s", strerror(-err));
 }
 
 int vm_start(struct vm *vm, struct vm_error *error)
 {
 	struct vm_error local = { 0 };
-	bool running;
+	struct vm_exit old_exit;
+	enum cv_vm_state old;
 	int err;
 
-	pthread_mutex_lock(&vm->lock);
-	running = vm->state == CV_VM_RUNNING;
-	vm->stop_wanted = vm->stop_wanted && running;
-	pthread_mutex_unlock(&vm->lock);
-	if (running)
+	if (claim(vm, &old, &old_exit))
 		return cv_err(error, -EALREADY, "the VM: it runs already");
-	cv_vm_reap(vm);
 	vm->finish.fn = on_finish;
 	error = error ? error : &local;
-	err = build(vm, error);
-	if (err)
+	err = prepare(vm, error);
+	if (err) {
+		pthread_mutex_lock(&vm->lock);
+		vm->exit = old_exit;
+		pthread_mutex_unlock(&vm->lock);
+		set_state(vm, old);
 		return err;
-	rearm(vm);
-	return start_threads(vm, error);
+	}
+	set_state(vm, CV_VM_RUNNING);
+	err = go(vm, error);
+	if (err)
+		cv_vm_join(vm);
+	return err;
 }
 
 void vm_stop(struct vm *vm)
 {
-	bool running;
+	bool active;
 
 	pthread_mutex_lock(&vm->lock);
-	running = vm->state == CV_VM_RUNNING;
+	active = is_active(vm);
 	pthread_mutex_unlock(&vm->lock);
-	if (!running)
+	if (!active)
 		return;
 	cv_vm_end(vm, VM_EXIT_STOPPED, -1, "stopped");
 	cv_vm_join(vm);

@@ -52,7 +52,6 @@ int cv_vm_create(const struct vm_config *config, const struct cv_hv_factory *hv,
 	pthread_mutex_init(&vm->lock, NULL);
 	pthread_cond_init(&vm->changed, NULL);
 	cv_list_init(&vm->devices);
-	cv_list_init(&vm->events);
 	err = init(vm, config, e);
 	if (err) {
 		vm_destroy(vm);
@@ -83,7 +82,6 @@ void vm_destroy(struct vm *vm)
 	cv_vm_reap(vm);
 	while (!cv_list_empty(&vm->devices))
 		cv_vm_device_destroy(cv_list_entry(vm->devices.next, struct vm_device, node));
-	cv_vm_events_fini(vm);
 	cv_loop_destroy(vm->loop);
 	cv_mem_fini(&vm->mem);
 	cv_fd_close(&vm->event_fd);
@@ -98,12 +96,12 @@ void vm_destroy(struct vm *vm)
 
 static int check_memory(struct vm *vm, uint64_t gpa, size_t len, struct vm_error *e)
 {
-	bool idle;
+	bool has_memory;
 
 	pthread_mutex_lock(&vm->lock);
-	idle = vm->state == CV_VM_IDLE;
+	has_memory = vm->has_memory;
 	pthread_mutex_unlock(&vm->lock);
-	if (idle)
+	if (!has_memory)
 		return cv_err(e, -ENOTCONN, "guest memory: the VM has never been started");
 	if (!cv_mem_valid(&vm->mem, gpa, len))
 		return cv_err(e, -EFAULT, "guest memory: %zu bytes at 0x%llx are not all RAM", len,

@@ -78,14 +78,12 @@ struct cv_vm_vcpu {
 
 enum cv_vm_state {
 	CV_VM_IDLE, /* never started */
+	CV_VM_STARTING,
 	CV_VM_RUNNING,
 	CV_VM_ENDED,
 };
 
-struct cv_vm_event {
-	struct cv_list node;
-	struct vm_event event;
-};
+#define CV_VM_EVENTS 64 /* a guest that resets for ever fills no memory: the oldest go first */
 
 struct vm {
 	/* constant after vm_create() */
@@ -120,7 +118,9 @@ struct vm {
 	bool kickable;	  /* the machine's vCPUs exist */
 	struct vm_exit exit;
 	struct cv_vm_vcpu vcpus[CV_MACHINE_MAX_VCPUS];
-	struct cv_list events;
+	bool has_memory;		      /* the first start has succeeded: mem is constant */
+	struct vm_event events[CV_VM_EVENTS]; /* a ring */
+	unsigned int first_event, n_events;
 };
 
 /* ---- config.c ---- */
@@ -138,7 +138,6 @@ int cv_vm_create(const struct vm_config *config, const struct cv_hv_factory *hv,
 /* ---- events.c ---- */
 /* Queues an event; @exit for STOPPED. Any thread. */
 void cv_vm_event(struct vm *vm, enum vm_event_kind kind, const struct vm_exit *exit);
-void cv_vm_events_fini(struct vm *vm);
 
 /* ---- devices.c ---- */
 /* Makes the instances of all devices on the VM's new machine, and undoes it. */
@@ -163,7 +162,7 @@ void cv_vm_vcpus_join(struct vm *vm);
 void cv_vm_end(struct vm *vm, enum vm_exit_reason reason, int vcpu, const char *text);
 /* A vCPU thread (or the starter) is done. */
 void cv_vm_leave(struct vm *vm);
-/* Waits for the end and joins the loop's thread; state RUNNING or ENDED. */
+/* Waits for the end, if it runs or starts, and joins the loop's thread. */
 void cv_vm_join(struct vm *vm);
 /* Frees what an ended run has left: machine and instances. */
 void cv_vm_reap(struct vm *vm);

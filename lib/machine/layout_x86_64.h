@@ -61,11 +61,12 @@
 #define CV_X86_PORT_RESET    0xcf9u
 
 /* ISA interrupts; PCI's INTx lines arrive at 16 to 23. */
-#define CV_X86_IRQ_COM13 4u
-#define CV_X86_IRQ_COM24 3u
-#define CV_X86_IRQ_RTC	 8u
-#define CV_X86_IRQ_SCI	 9u
-#define CV_X86_GSI_PCI	 16u
-#define CV_X86_N_GSI_PCI 8u
+#define CV_X86_IRQ_COM13    4u
+#define CV_X86_IRQ_COM24    3u
+#define CV_X86_IRQ_KEYBOARD 1u
+#define CV_X86_IRQ_RTC	    8u
+#define CV_X86_IRQ_SCI	    9u
+#define CV_X86_GSI_PCI	    16u
+#define CV_X86_N_GSI_PCI    8u
 
 #endif

@@ -87,7 +87,7 @@ struct place {
 };
 
 static const struct place places[] = {
-	{ .name = "i8042", .fixed = true, .base = CV_X86_PORT_I8042 },
+	{ .name = "i8042", .fixed = true, .base = CV_X86_PORT_I8042, .irq = CV_X86_IRQ_KEYBOARD },
 	{ .name = "cmos", .fixed = true, .base = CV_X86_PORT_CMOS, .irq = CV_X86_IRQ_RTC },
 	{ .name = "acpi-pm",
 	  .fixed = true,

@@ -101,7 +101,7 @@ static int write_acpi(struct cv_machine *m, const struct cv_platform *p, uint64_
 		.serials = serials,
 		.i8042_data_port = CV_X86_PORT_I8042,
 		.i8042_command_port = CV_X86_PORT_I8042 + 4,
-		.keyboard_irq = 1,
+		.keyboard_irq = CV_X86_IRQ_KEYBOARD,
 		.rtc_port = CV_X86_PORT_CMOS,
 		.rtc_irq = CV_X86_IRQ_RTC,
 		.rtc_century = 0x32,

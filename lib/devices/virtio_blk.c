@@ -376,21 +376,16 @@ static void take(struct blk *b, struct cv_vq *vq, struct cv_chain *c)
 static void blk_kick(void *self, struct cv_vq *vq, unsigned int index)
 {
 	struct blk *b = self;
-	bool some;
 
 	(void)index;
 	do {
 		struct cv_chain *c;
 
-		some = false;
 		cv_ignore(cv_vq_enable_kicks(vq, false)); /* only enabling can find work */
-		for (c = cv_vq_pop(vq); c; c = cv_vq_pop(vq)) {
+		for (c = cv_vq_pop(vq); c; c = cv_vq_pop(vq))
 			take(b, vq, c);
-			some = true;
-		}
 		cv_disk_start(b->disk);
-		/* a queue that has work and yet gives nothing lets others have their turn */
-	} while (cv_vq_enable_kicks(vq, true) && some);
+	} while (cv_vq_enable_kicks(vq, true));
 	notify_all(b);
 }
 

@@ -61,16 +61,19 @@ static bool peek_again(struct cv_vq *vq)
 	return peek(vq);
 }
 
+/* There is something: whether it may be had now. */
+static bool within_budget(struct cv_vq *vq)
+{
+	if (vq->budget == 0)
+		vq->exhausted = true;
+	return vq->budget > 0;
+}
+
 bool cv_vq_has_work(struct cv_vq *vq)
 {
 	if (!vq->ready || vq->broken)
 		return false;
-	if (!peek(vq) && !peek_again(vq))
-		return false;
-	if (vq->budget > 0)
-		return true;
-	vq->exhausted = true;
-	return false;
+	return (peek(vq) || peek_again(vq)) && within_budget(vq);
 }
 
 static bool update_kicks(struct cv_vq *vq)
@@ -80,7 +83,7 @@ static bool update_kicks(struct cv_vq *vq)
 	if (!vq->ready || vq->broken)
 		return false;
 	arm(vq, on);
-	return on && peek(vq);
+	return on && peek(vq) && within_budget(vq);
 }
 
 bool cv_vq_enable_kicks(struct cv_vq *vq, bool on)

@@ -144,8 +144,8 @@ const char *cv_vq_config_fault(const struct cv_vq_config *config, uint16_t max, 
  * device wants (false; then whether work has arrived meanwhile). */
 bool cv_vq_hold_kicks(struct cv_vq *vq, bool hold);
 
-/* Pop and has_work find nothing after @n more chains; UINT32_MAX: no limit. Whether the limit
- * before this call has kept something back. */
+/* Pop, has_work and enable_kicks find nothing after @n more chains; UINT32_MAX: no limit. Whether
+ * the limit before this call has kept something back. */
 bool cv_vq_set_budget(struct cv_vq *vq, uint32_t n);
 
 #endif

@@ -620,6 +620,8 @@ START_TEST(a_budget_ends)
 	drv_publish(&p.drv);
 	ck_assert(!cv_vq_set_budget(&p.vq, 3));
 	serve(&p, 3);
+	ck_assert(!cv_vq_enable_kicks(&p.vq, true)); /* or who looks again would do so for ever */
+	ck_assert(cv_vq_set_budget(&p.vq, 0));
 	ck_assert(!cv_vq_has_work(&p.vq));
 	ck_assert_ptr_null(cv_vq_pop(&p.vq));
 	ck_assert(cv_vq_set_budget(&p.vq, 2));

@@ -20,7 +20,7 @@ shopt -s inherit_errexit
 
 build=${CROSVM_BUILD:-$src_dir/build}
 crosvm=$build/cli/crosvm
-prompt='crosvm:~#'
+prompt='crosvm# '
 
 build_project() {
 	if [ ! -e "$build/build.ninja" ]; then

@@ -148,9 +148,10 @@ port() {
 	qemu+=(-device "virtserialport,chardev=$1,name=$1")
 }
 
+# XSAVE is left out because the emulator does not tell KVM of its XSETBV.
 make_qemu_arguments() {
 	qemu=(qemu-system-x86_64 -no-user-config -nodefaults -display none -no-reboot
-		-accel "tcg,thread=multi" -cpu max,pku=off -smp "$processors" -m "$memory_mib"
+		-accel "tcg,thread=multi" -cpu max,xsave=off -smp "$processors" -m "$memory_mib"
 		-kernel "$("$lab_dir/kernel.sh" dir)/bzImage" -initrd "$scratch/initrd"
 		-append "quiet console=ttyS0 panic=-1 mitigations=off nokaslr"
 		-chardev "file,id=kernel,path=$scratch/console.log" -serial chardev:kernel

@@ -7,14 +7,14 @@ tests=basics,topology,busy,machine,interrupts,clock,balloon,ports,serials,disk_a
 
 # Messages about what the machine has to get right; those about the processor
 # are the emulated host's business.
-suspicious='virtio|ACPI|PCI|pci|BAR|IRQ|irq|APIC|PIT|serial|ttyS|rtc|i8042|BIOS|e820|MP.table|EXT4|vd[a-z]|I.O error|Firmware Bug|BUG|Oops|hung|stall'
+suspicious='virtio|ACPI|PCI|pci|BAR|IRQ|irq|APIC|PIT|serial|ttyS|rtc|i8042|BIOS bug|e820|MP.table|EXT4|vd[a-z]|I.O error|Firmware Bug|BUG|Oops|hung|stall'
 harmless='PCI: System does not support PCI$'
 
 start smp
 copy_root disk
 guest -c 4 -m 512 --rwroot "$work/disk" --device rng --device balloon \
-	--device "console,path=$work/hvc0" \
-	--serial type=file,num=2,path="$work/ttyS1" --serial type=file,num=3,path="$work/ttyS2" \
+	--device "console,out=$work/hvc0,ports=2,name1=lab.port,out1=$work/port1" \
+	--serial type=stdout,console=true --serial type=sink,num=4 --serial type=file,num=2,path="$work/ttyS1" --serial type=file,num=3,path="$work/ttyS2" \
 	-p "quiet test=$tests" -i "$IMAGES/initrd" "$KERNEL_DIR/bzImage"
 status 0
 said ending poweroff
@@ -53,6 +53,7 @@ expect "a virtio device has no MSI-X vector: $(values interrupt | tr '\n' ';')" 
 finish
 
 again messages
+said ending poweroff
 bad=$(values message | grep -E "$suspicious" | grep -v -E "$harmless" | head -n 1)
 expect "the kernel warns: $bad" [ -z "$bad" ]
 finish
@@ -74,6 +75,8 @@ finish
 
 again console-port
 expect "nothing came out of hvc0" grep -q "from the guest's hvc0" "$work/hvc0"
+has port "vport[0-9]p1 lab.port"
+expect "nothing came out of port 1" grep -q "from the guest's port lab.port" "$work/port1"
 finish
 
 again serial-ports
@@ -100,7 +103,7 @@ start shell
 copy_root disk
 exec 8<>"$work/keys"
 guest_beside <"$work/keys" -p quiet -i "$IMAGES/initrd" --rwroot "$work/disk" "$KERNEL_DIR/bzImage"
-expect "no prompt appeared" wait_for "$log.raw" "crosvm:~#"
+expect "no prompt appeared" wait_for "$log.raw" "^crosvm# "
 # shellcheck disable=SC2016 # for the guest's shell
 echo 'echo LAB product $((6 * 7)); poweroff' >&8
 join

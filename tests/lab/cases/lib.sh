@@ -44,8 +44,11 @@ guest() {
 # join has waited for it.
 guest_beside() {
 	: >"$log.raw"
-	timeout -k 5 "$CASE_LIMIT" "$CROSVM" run "$@" <&0 >"$log.raw" 2>"$log.err" &
+	# a shell gives what it starts in the background no standard input
+	exec 7<&0
+	timeout -k 5 "$CASE_LIMIT" "$CROSVM" run "$@" <&7 7<&- >"$log.raw" 2>"$log.err" &
 	runner=$!
+	exec 7<&-
 }
 
 join() {

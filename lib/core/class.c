@@ -233,7 +233,7 @@ static int fail_lock(const struct opening *o, int err, struct vm_error *e)
 	char buf[32];
 
 	if (err == -EWOULDBLOCK)
-		return fail(o, err,
+		return fail(o, -EBUSY,
 			    "is the image of another VM too; stop that one or open both "
 			    "read-only (ro=true)",
 			    e);

@@ -131,14 +131,14 @@ START_TEST(image_opens_and_locks)
 	ck_assert_int_eq(fcntl(fd_of(&a->path), F_GETFL) & (O_ACCMODE | O_NONBLOCK), O_RDWR);
 	ck_assert_int_eq(fcntl(fd_of(&a->path), F_GETFD), FD_CLOEXEC);
 	ck_assert(!a->path.read_only);
-	refuses(&disk, "path=a.img", -EWOULDBLOCK, "another VM");
-	refuses(&disk, "path=a.img,ro=true", -EWOULDBLOCK, "read-only");
+	refuses(&disk, "path=a.img", -EBUSY, "another VM");
+	refuses(&disk, "path=a.img,ro=true", -EBUSY, "read-only");
 	cv_class_config_destroy(&disk, a);
 	a = configure(&disk, "path=a.img,ro");
 	b = configure(&disk, "path=a.img,ro=true");
 	ck_assert(b->path.read_only);
 	ck_assert_int_eq(fcntl(fd_of(&b->path), F_GETFL) & O_ACCMODE, O_RDONLY);
-	refuses(&disk, "path=a.img", -EWOULDBLOCK, "another VM");
+	refuses(&disk, "path=a.img", -EBUSY, "another VM");
 	cv_class_config_destroy(&disk, a);
 	cv_class_config_destroy(&disk, b);
 	ck_assert_int_eq(count_fds(), before);
@@ -200,7 +200,7 @@ START_TEST(image_by_descriptor)
 		ck_assert_int_eq(fcntl(fd_of(&a->path), F_GETFD), FD_CLOEXEC);
 		ck_assert_int_eq(fcntl(fd_of(&a->path), F_GETFL) & O_NONBLOCK, 0);
 		/* the same descriptor for a second VM */
-		refuses(&disk, text, -EWOULDBLOCK, "another VM");
+		refuses(&disk, text, -EBUSY, "another VM");
 		cv_class_config_destroy(&disk, a);
 	}
 	/* the caller's own lock is no obstacle, and somebody else's is one */
@@ -210,7 +210,7 @@ START_TEST(image_by_descriptor)
 	ck_assert_int_eq(flock(fd, LOCK_UN), 0);
 	other = open("a.img", O_RDWR);
 	ck_assert_int_eq(flock(other, LOCK_EX | LOCK_NB), 0);
-	refuses(&disk, text, -EWOULDBLOCK, "another VM");
+	refuses(&disk, text, -EBUSY, "another VM");
 	close(other);
 	ck_assert_int_ge(fcntl(fd, F_GETFD), 0); /* still the caller's */
 	close(fd);

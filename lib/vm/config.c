@@ -11,14 +11,16 @@
 #include "base/str.h"
 #include "vm/vm.h"
 
-int cv_vm_check_size(const void *data, size_t size, size_t known, const char *what,
-		     struct vm_error *e)
+int cv_vm_take(void *to, const void *from, size_t known, const char *what, struct vm_error *e)
 {
-	const unsigned char *bytes = data;
+	const unsigned char *bytes = from;
+	size_t size;
 
-	if (size < sizeof(size_t))
+	memcpy(&size, from, sizeof(size));
+	if (size < sizeof(size))
 		return cv_err(e, -EINVAL, "%s: its size field is not set, use the INIT macro",
 			      what);
+	memcpy(to, from, cv_min(size, known));
 	for (size_t i = known; i < size; i++)
 		if (bytes[i] != 0)
 			return cv_err(e, -E2BIG,
@@ -118,11 +120,10 @@ static enum cv_boot_protocol protocol(enum vm_boot_protocol p)
 int cv_vm_configure(struct vm *vm, const struct vm_config *config, struct vm_error *e)
 {
 	struct vm_config c = { 0 };
-	int err = cv_vm_check_size(config, config->size, sizeof(c), "the VM's configuration", e);
+	int err = cv_vm_take(&c, config, sizeof(c), "the VM's configuration", e);
 
 	if (err)
 		return err;
-	memcpy(&c, config, cv_min(config->size, sizeof(c)));
 	vm->log.sink = c.log;
 	vm->log.user = c.log_user;
 	vm->log.level = c.log_level;

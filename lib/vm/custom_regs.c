@@ -91,14 +91,10 @@ int vm_add_regs(struct vm *vm, const struct vm_regs_config *config, const struct
 	struct vm_regs_config c = { 0 };
 	struct vm_regs_ops o = { 0 };
 	struct vm_device *d = NULL;
-	int err = cv_vm_check_size(config, config->size, sizeof(c), "vm_regs_config", error)
-			  ?: cv_vm_check_size(ops, ops->size, sizeof(o), "vm_regs_ops", error);
+	int err = cv_vm_take(&o, ops, sizeof(o), "vm_regs_ops", error);
 
-	if (!err) {
-		memcpy(&c, config, cv_min(config->size, sizeof(c)));
-		memcpy(&o, ops, cv_min(ops->size, sizeof(o)));
-		err = check(&c, &o, error) ?: cv_vm_may_add(vm, c.name, error);
-	}
+	err = err ?: cv_vm_take(&c, config, sizeof(c), "vm_regs_config", error);
+	err = err ?: check(&c, &o, error) ?: cv_vm_may_add(vm, c.name, error);
 	if (!err) {
 		d = cv_vm_device_new(vm);
 		err = d ? 0 : cv_err(error, -ENOMEM, "%s: out of memory", c.name);

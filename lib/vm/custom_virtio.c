@@ -80,9 +80,6 @@ static int virtio_init(void *self, const struct cv_env *env, const void *config,
 	inst->task.lock = env->lock;
 	pthread_mutex_init(&inst->lock, NULL);
 	cv_list_init(&inst->completed);
-	pthread_mutex_lock(&inst->d->instance_lock);
-	inst->d->instance = inst;
-	pthread_mutex_unlock(&inst->d->instance_lock);
 	return 0;
 }
 
@@ -92,9 +89,6 @@ static void virtio_fini(void *self)
 
 	if (!inst->d)
 		return;
-	pthread_mutex_lock(&inst->d->instance_lock);
-	inst->d->instance = NULL;
-	pthread_mutex_unlock(&inst->d->instance_lock);
 	cv_task_cancel(&inst->task);
 	pthread_mutex_destroy(&inst->lock);
 }
@@ -145,7 +139,8 @@ static void virtio_kick(void *self, struct cv_vq *vq, unsigned int index)
 	} while (cv_vq_enable_kicks(vq, true));
 }
 
-/* Gives back what the embedder has forgotten, so that nothing is outstanding. */
+/* Gives back what the embedder has forgotten, so that nothing is outstanding. All queues at once:
+ * stop() is all that an embedder knows, hence no queue_stop. */
 static void push_forgotten(struct instance *inst, unsigned int index)
 {
 	struct vm_request *requests = inst->requests[index];
@@ -153,6 +148,7 @@ static void push_forgotten(struct instance *inst, unsigned int index)
 	for (unsigned int i = 0; requests && i < inst->vqs[index].size; i++)
 		if (requests[i].chain && requests[i].chain->out && requests[i].vq)
 			cv_vq_push(requests[i].vq, requests[i].chain, 0);
+	cv_vq_notify(&inst->vqs[index]);
 	free(requests);
 	inst->requests[index] = NULL;
 }
@@ -248,14 +244,10 @@ int vm_add_virtio(struct vm *vm, const struct vm_virtio_config *config,
 	struct vm_virtio_config c = { 0 };
 	struct vm_virtio_ops o = { 0 };
 	struct vm_device *d = NULL;
-	int err = cv_vm_check_size(config, config->size, sizeof(c), "vm_virtio_config", error)
-			  ?: cv_vm_check_size(ops, ops->size, sizeof(o), "vm_virtio_ops", error);
+	int err = cv_vm_take(&o, ops, sizeof(o), "vm_virtio_ops", error);
 
-	if (!err) {
-		memcpy(&c, config, cv_min(config->size, sizeof(c)));
-		memcpy(&o, ops, cv_min(ops->size, sizeof(o)));
-		err = check(&c, &o, error) ?: cv_vm_may_add(vm, c.name, error);
-	}
+	err = err ?: cv_vm_take(&c, config, sizeof(c), "vm_virtio_config", error);
+	err = err ?: check(&c, &o, error) ?: cv_vm_may_add(vm, c.name, error);
 	if (!err) {
 		d = cv_vm_device_new(vm);
 		err = d ? 0 : cv_err(error, -ENOMEM, "%s: out of memory", c.name);

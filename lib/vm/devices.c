@@ -175,9 +175,15 @@ static int build_virtio(struct vm_device *d, const struct cv_env *env, struct vm
 						     .poll = d->common.poll };
 	int err = cv_vslot_local_create(&d->vslot, d->cls, env, d->config, &local, e);
 
-	return err
-		       ?: cv_machine_add_virtio(d->vm->machine, d->vslot,
-						(enum cv_transport_kind)d->common.transport, e);
+	err = err
+		      ?: cv_machine_add_virtio(d->vm->machine, d->vslot,
+					       (enum cv_transport_kind)d->common.transport, e);
+	if (err)
+		return err;
+	pthread_mutex_lock(&d->instance_lock); /* vm_device_config_changed() may look any time */
+	d->instance = cv_vslot_local_self(d->vslot);
+	pthread_mutex_unlock(&d->instance_lock);
+	return 0;
 }
 
 static int build_custom_regs(struct vm_device *d, const struct cv_env *env, struct vm_error *e)
@@ -188,6 +194,9 @@ static int build_custom_regs(struct vm_device *d, const struct cv_env *env, stru
 	if (err)
 		return err;
 	d->rslot_owned = true;
+	if (d->was_built)
+		cv_rslot_local_reset(d->rslot);
+	d->was_built = true;
 	err = cv_machine_add_block(d->vm->machine, d->place.pio, d->place.base, d->place.len,
 				   cv_rslot_local_slot(d->rslot), d->place.irq, &irq, e);
 	pthread_mutex_lock(&d->instance_lock); /* vm_device_interrupt() may look any time */
@@ -223,6 +232,18 @@ int cv_vm_devices_build(struct vm *vm, struct vm_error *e)
 	return 0;
 }
 
+void cv_vm_devices_detach(struct vm *vm)
+{
+	cv_list_for_each(node, &vm->devices) {
+		struct vm_device *d = cv_list_entry(node, struct vm_device, node);
+
+		pthread_mutex_lock(&d->instance_lock);
+		d->instance = NULL;
+		d->irq = NULL;
+		pthread_mutex_unlock(&d->instance_lock);
+	}
+}
+
 void cv_vm_devices_unbuild(struct vm *vm)
 {
 	cv_list_for_each(node, &vm->devices) {
@@ -230,9 +251,6 @@ void cv_vm_devices_unbuild(struct vm *vm)
 
 		cv_vslot_destroy(d->vslot);
 		d->vslot = NULL;
-		pthread_mutex_lock(&d->instance_lock);
-		d->irq = NULL;
-		pthread_mutex_unlock(&d->instance_lock);
 		if (!d->rslot_owned)
 			d->rslot = NULL;
 	}

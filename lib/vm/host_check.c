@@ -276,18 +276,19 @@ int vm_host_check(struct vm_host_check *check, struct vm_error *error)
 {
 	const size_t head = offsetof(struct vm_host_check, rows);
 	size_t size = check->size;
-	CV_AUTO_FREE struct vm_host_check *c = NULL;
-	int err = cv_vm_check_size(check, size, sizeof(*check), "the host check", error);
+	CV_AUTO_FREE struct vm_host_check *c = calloc(1, sizeof(*c));
+	int err;
 
+	if (!c)
+		return cv_err(error, -ENOMEM, "the host check: out of memory");
+	err = cv_vm_take(c, check, sizeof(*c), "the host check", error);
 	if (err)
 		return err;
 	if (size < head)
 		return cv_err(error, -EINVAL,
 			      "the host check: its size field is too small, use "
 			      "the INIT macro");
-	c = calloc(1, sizeof(*c));
-	if (!c)
-		return cv_err(error, -ENOMEM, "the host check: out of memory");
+	memset(c, 0, sizeof(*c)); /* the caller's rows say nothing */
 	check_all(c);
 	c->size = size;
 	c->n_rows = (uint32_t)cv_min(c->n_rows, (size - head) / sizeof(c->rows[0]));

@@ -81,13 +81,19 @@ static struct cv_machine_config machine_config(struct vm *vm)
 	};
 }
 
+static void quiesce(struct vm *vm)
+{
+	cv_vm_devices_detach(vm);
+	if (vm->machine)
+		cv_machine_quiesce(vm->machine);
+}
+
 static void unbuild(struct vm *vm)
 {
 	pthread_mutex_lock(&vm->lock);
 	vm->kickable = false;
 	pthread_mutex_unlock(&vm->lock);
-	if (vm->machine)
-		cv_machine_quiesce(vm->machine);
+	quiesce(vm);
 	cv_vm_devices_unbuild(vm);
 	cv_machine_destroy(vm->machine);
 	cv_vm_devices_free_blocks(vm);
@@ -180,8 +186,7 @@ static void on_finish(struct cv_task *t)
 	cv_vm_vcpus_join(vm);
 	if (vm->exit.reason == VM_EXIT_RESET && vm->reboot && restart(vm))
 		return;
-	if (vm->machine)
-		cv_machine_quiesce(vm->machine);
+	quiesce(vm);
 	pthread_mutex_lock(&vm->lock);
 	vm->kickable = false;
 	exit = vm->exit;
@@ -271,6 +276,8 @@ static int claim(struct vm *vm, enum cv_vm_state *old, struct vm_exit *old_exit)
 		vm->stop_wanted = false;
 		vm->ending = false;
 		atomic_store(&vm->quit, false);
+		vm->n_events = 0; /* of the run before */
+		cv_event_drain(cv_fd_get(&vm->event_fd));
 	}
 	pthread_mutex_unlock(&vm->lock);
 	return err;

@@ -50,6 +50,7 @@ struct vm_device {
 	/* the instance, while a machine exists; in the loop's thread */
 	struct cv_vslot *vslot;
 	struct cv_rslot_local *rslot;
+	bool was_built;	  /* an instance has been before: reset what the embedder keeps */
 	bool rslot_owned; /* by this struct, not by the machine */
 	/* an embedder's device */
 	bool custom;
@@ -127,9 +128,10 @@ struct vm {
 int cv_vm_configure(struct vm *vm, const struct vm_config *config,
 		    struct vm_error *e) CV_MUST_CHECK;
 
-/* A caller's struct of @size bytes, of which we know @known: whether it can be taken. */
-int cv_vm_check_size(const void *data, size_t size, size_t known, const char *what,
-		     struct vm_error *e) CV_MUST_CHECK;
+/* Copies a caller's struct, which starts with its size, into ours of @known bytes: a shorter one
+ * leaves the rest as it is, a longer one's tail must be zero (-E2BIG; what is known is copied). */
+int cv_vm_take(void *to, const void *from, size_t known, const char *what,
+	       struct vm_error *e) CV_MUST_CHECK;
 
 /* Creates a VM on another hypervisor than KVM: for tests. */
 int cv_vm_create(const struct vm_config *config, const struct cv_hv_factory *hv, struct vm **vm,
@@ -143,6 +145,8 @@ void cv_vm_event(struct vm *vm, enum vm_event_kind kind, const struct vm_exit *e
 /* Makes the instances of all devices on the VM's new machine, and undoes it. */
 int cv_vm_devices_build(struct vm *vm, struct vm_error *e) CV_MUST_CHECK;
 void cv_vm_devices_unbuild(struct vm *vm);
+/* Embedder's calls from any thread find no instances any more; before the transports go. */
+void cv_vm_devices_detach(struct vm *vm);
 /* Frees what the machine's bus still referred to while it was there. */
 void cv_vm_devices_free_blocks(struct vm *vm);
 void cv_vm_device_destroy(struct vm_device *d);

@@ -450,10 +450,9 @@ static void memory_guest(struct cv_vcpu *vcpu, void *arg)
 	const struct cv_mem *mem = cv_fake_mem(vcpu);
 	uint64_t word = 0;
 
-	(void)arg;
-	while (word != 0x600d)
-		if (cv_fake_relax(vcpu), cv_mem_read(mem, T_SCRATCH, &word, 8))
-			return;
+	while (!atomic_load((atomic_bool *)arg))
+		cv_fake_relax(vcpu);
+	cv_fake_check(vcpu, cv_mem_read(mem, T_SCRATCH, &word, 8) == 0 && word == 0x600d);
 	word = 0xfeed;
 	cv_fake_check(vcpu, cv_mem_write(mem, T_SCRATCH + 8, &word, 8) == 0);
 	vt_power_off(vcpu);
@@ -462,9 +461,10 @@ static void memory_guest(struct cv_vcpu *vcpu, void *arg)
 START_TEST(memory_from_outside)
 {
 	uint64_t word = 0x600d, back = 0;
+	atomic_bool written = false;
 	struct vm_test t;
 
-	vt_make(&t, memory_guest, NULL);
+	vt_make(&t, memory_guest, &written);
 	ck_assert_uint_eq(vm_memory_size(t.vm), T_MEMORY);
 	vt_sentence(&t, vm_memory_read(t.vm, 0, &back, 8, &t.e), -ENOTCONN, "never been started");
 	vt_sentence(&t, vm_memory_write(t.vm, 0, &word, 8, &t.e), -ENOTCONN, "never");
@@ -475,6 +475,7 @@ START_TEST(memory_from_outside)
 	vt_sentence(&t, vm_memory_read(t.vm, 1ull << 32, &word, 1, &t.e), -EFAULT, "not all RAM");
 	ck_assert_int_eq(vm_memory_read(t.vm, T_MEMORY - 8, &back, 8, &t.e), 0);
 	ck_assert_int_eq(vm_memory_write(t.vm, T_SCRATCH, &word, 8, &t.e), 0);
+	atomic_store(&written, true);
 	ck_assert_int_eq(vt_wait(&t), VM_EXIT_POWER_OFF);
 	ck_assert_int_eq(vm_memory_read(t.vm, T_SCRATCH + 8, &back, 8, &t.e), 0);
 	ck_assert_uint_eq(back, 0xfeed);

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Every operation of the hypervisor fails once: at a start and at a reboot, and nothing is left. */
+#include "vm_test.h"
+
+/* What a start needs; each must succeed. */
+static const char *const needed[] = { "create",	     "set_memory",    "irqfd",	  "x86_cpuid",
+				      "vcpu_create", "x86_set_cpuid", "x86_setup" };
+
+static void add_devices(struct vm_test *t)
+{
+	ck_assert_int_eq(vm_add_device(t->vm, "serial", "num=2", NULL, &t->e), 0);
+	ck_assert_int_eq(vm_add_device(t->vm, "rng", NULL, NULL, &t->e), 0);
+	ck_assert_int_eq(vm_add_device(t->vm, "rng", "transport=mmio", NULL, &t->e), 0);
+}
+
+static void power_off_guest(struct cv_vcpu *vcpu, void *arg)
+{
+	struct vm_test *t = arg;
+
+	if (t->config.reboot && t->n_boots == 1)
+		vt_reset(vcpu);
+	vt_power_off(vcpu);
+}
+
+static void make(struct vm_test *t, bool reboot, const char *op)
+{
+	vt_init(t);
+	vt_program(t, power_off_guest, t);
+	t->config.vcpus = 2;
+	t->config.reboot = reboot;
+	t->fail_op = op;
+	t->fail_at = reboot ? 2 : 1;
+	t->fail_err = -EIO;
+	vt_create(t);
+	add_devices(t);
+}
+
+START_TEST(a_start_fails_and_the_next_does_not)
+{
+	for (size_t i = 0; i < CV_LEN(needed); i++) {
+		struct vt_usage before = vt_usage(), idle;
+		struct vm_test t;
+
+		make(&t, false, needed[i]);
+		idle = vt_usage();
+		vt_sentence(&t, vm_start(t.vm, &t.e), -EIO,
+			    strcmp(needed[i], "irqfd") == 0 ? "interrupt" : needed[i]);
+		vt_sentence(&t, vm_wait(t.vm, NULL, &t.e), -EINVAL, "never been started");
+		ck_assert_int_eq(vt_event(&t), 0);
+		idle.fds++; /* guest memory stays */
+		vt_same_usage(idle);
+		ck_assert_int_eq(vt_run(&t), VM_EXIT_POWER_OFF);
+		vt_fini(&t);
+		vt_same_usage(before);
+	}
+}
+END_TEST
+
+START_TEST(a_reboot_fails)
+{
+	for (size_t i = 0; i < CV_LEN(needed); i++) {
+		struct vt_usage before = vt_usage();
+		struct vm_test t;
+
+		make(&t, true, needed[i]);
+		vt_start(&t);
+		ck_assert_int_eq(vm_wait(t.vm, &t.exit, &t.e), 0);
+		ck_assert_int_eq(t.exit.reason, VM_EXIT_FAILED);
+		ck_assert_msg(strstr(t.exit.text, "cannot start again"), "%s", t.exit.text);
+		ck_assert_int_eq(vt_event(&t), VM_EVENT_STOPPED);
+		ck_assert_int_eq(t.exit.reason, VM_EXIT_FAILED);
+		ck_assert_int_eq(vt_event(&t), 0);
+		/* the machine is gone, the VM is not */
+		ck_assert_int_eq(vm_power_button(t.vm, NULL), -ENOTCONN);
+		ck_assert_int_eq(vt_run(&t), VM_EXIT_POWER_OFF);
+		vt_fini(&t);
+		vt_same_usage(before);
+	}
+}
+END_TEST
+
+/* A vCPU that cannot enter ends the run like any other fault of the hypervisor. */
+START_TEST(a_vcpu_cannot_enter)
+{
+	struct vt_usage before = vt_usage();
+	struct vm_test t;
+
+	make(&t, false, "vcpu_enter");
+	ck_assert_int_eq(vt_run(&t), VM_EXIT_FAILED);
+	ck_assert_msg(strstr(t.exit.text, "vcpu_enter"), "%s", t.exit.text);
+	ck_assert_int_ge(t.exit.vcpu, 0);
+	ck_assert_int_eq(vt_run(&t), VM_EXIT_POWER_OFF);
+	vt_fini(&t);
+	vt_same_usage(before);
+}
+END_TEST
+
+START_TEST(a_restart_fails)
+{
+	struct vm_test t;
+
+	make(&t, false, "set_memory");
+	t.fail_at = 2;
+	ck_assert_int_eq(vt_run(&t), VM_EXIT_POWER_OFF);
+	vt_sentence(&t, vm_start(t.vm, &t.e), -EIO, "set_memory");
+	/* what is known is how the last run ended */
+	ck_assert_int_eq(vm_wait(t.vm, &t.exit, &t.e), 0);
+	ck_assert_int_eq(t.exit.reason, VM_EXIT_POWER_OFF);
+	ck_assert_int_eq(vt_run(&t), VM_EXIT_POWER_OFF);
+	vt_fini(&t);
+}
+END_TEST
+
+/* The kernel file is truncated behind our back. */
+START_TEST(the_kernel_vanishes)
+{
+	struct vm_test t;
+
+	make(&t, true, NULL);
+	ck_assert_int_eq(ftruncate(t.kernel_fd, 100), 0);
+	vt_sentence(&t, vm_start(t.vm, &t.e), -ENODATA, t.kernel);
+	vt_fini(&t);
+}
+END_TEST
+
+struct start_error {
+	const char *types[34][2];
+	int err;
+	const char *words;
+};
+
+#define RNG8                                                                                      \
+	{ "rng", "" }, { "rng", "" }, { "rng", "" }, { "rng", "" }, { "rng", "" }, { "rng", "" }, \
+		{ "rng", "" },                                                                    \
+	{                                                                                         \
+		"rng", ""                                                                         \
+	}
+#define MMIO3                                                     \
+	{ "rng", "transport=mmio" }, { "rng", "transport=mmio" }, \
+	{                                                         \
+		"rng", "transport=mmio"                           \
+	}
+
+/* What cannot be built is told by the start. */
+START_TEST(devices_that_do_not_fit)
+{
+	static const struct start_error cases[] = {
+		{ { RNG8, RNG8, RNG8, RNG8 }, -ENOSPC, "rng: PCI bus 0 is full, at most 31" },
+		{ { MMIO3, MMIO3, { "rng", "transport=mmio" } }, -ENOSPC, "rng: at most 6" },
+		{ { { "serial", "" }, { "serial", "num=1" } }, -EEXIST, "port 1 is given twice" },
+		{ { { "debugcon", "" }, { "debugcon", "" } }, -EEXIST, "debugcon" },
+	};
+
+	for (size_t i = 0; i < CV_LEN(cases); i++) {
+		struct vt_usage before = vt_usage();
+		struct vm_test t;
+
+		vt_init(&t);
+		vt_create(&t);
+		for (unsigned int k = 0; cases[i].types[k][0]; k++)
+			ck_assert_int_eq(vm_add_device(t.vm, cases[i].types[k][0],
+						       cases[i].types[k][1], NULL, &t.e),
+					 0);
+		vt_sentence(&t, vm_start(t.vm, &t.e), cases[i].err, cases[i].words);
+		ck_assert_int_eq(vm_start(t.vm, NULL), cases[i].err);
+		vt_fini(&t);
+		vt_same_usage(before);
+	}
+}
+END_TEST
+
+START_TEST(devices_that_just_fit)
+{
+	struct vm_test t;
+
+	vt_make(&t, power_off_guest, &t);
+	for (int i = 0; i < 31; i++)
+		ck_assert_int_eq(vm_add_device(t.vm, "rng", NULL, NULL, &t.e), 0);
+	for (int i = 0; i < 6; i++)
+		ck_assert_int_eq(vm_add_device(t.vm, "rng", "transport=mmio", NULL, &t.e), 0);
+	for (int i = 1; i <= 4; i++) {
+		char options[16];
+
+		snprintf(options, sizeof(options), "num=%d", i);
+		ck_assert_int_eq(vm_add_device(t.vm, "serial", options, NULL, &t.e), 0);
+	}
+	ck_assert_int_eq(vt_run(&t), VM_EXIT_POWER_OFF);
+	vt_fini(&t);
+}
+END_TEST
+
+CHECK_MAIN("failures", a_start_fails_and_the_next_does_not, a_reboot_fails, a_vcpu_cannot_enter,
+	   a_restart_fails, the_kernel_vanishes, devices_that_do_not_fit, devices_that_just_fit)

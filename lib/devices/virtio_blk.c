@@ -304,7 +304,7 @@ static int take_range(struct blk_req *r, unsigned int i, uint32_t max_sectors)
 		return S_IOERR;
 	r->many->ranges[i].off = le64_get(raw.sector) * SECTOR;
 	r->many->ranges[i].len = (uint64_t)n * SECTOR;
-	r->many->ranges[i].unmap = flags & RANGE_UNMAP;
+	r->many->ranges[i].unmap = (flags & RANGE_UNMAP) && r->b->discard;
 	if (!cv_is_aligned(r->many->ranges[i].off | r->many->ranges[i].len, r->b->disk->block_size))
 		return S_IOERR;
 	return S_OK;

@@ -305,6 +305,28 @@ START_TEST(discard_off)
 }
 END_TEST
 
+/* What the host has reserved stays reserved, whatever the guest says about its zeroes. */
+START_TEST(discard_off_keeps_space)
+{
+	static uint8_t data[DISK_SIZE / 2];
+	struct rig r;
+	int fd = open_rig(&r, ",discard=off", NULL);
+	uint64_t before;
+	uint8_t byte = 1;
+
+	memset(data, 1, sizeof(data));
+	ck_assert_uint_eq(do_write(&r, 0, data, sizeof(data)), OK);
+	ck_assert_uint_eq(do_plain(&r, FLUSH), OK);
+	before = allocated(fd);
+	ck_assert_uint_eq(do_range(&r, WRITE_ZEROES, 0, SECTORS / 4, 1), OK);
+	ck_assert_uint_eq(do_plain(&r, FLUSH), OK);
+	ck_assert_uint_ge(allocated(fd), before);
+	ck_assert_int_eq(cv_pread_full(fd, &byte, 1, 4096), 0);
+	ck_assert_uint_eq(byte, 0);
+	close_rig(&r, fd);
+}
+END_TEST
+
 /* Which bytes the driver writes matters, not how: the mode is one bit of one byte. */
 START_TEST(write_cache_mode)
 {
@@ -527,5 +549,5 @@ END_TEST
 
 CHECK_MAIN("virtio_blk", round_trip_everywhere, round_trip_direct, layouts, most_segments, get_id,
 	   several_ranges, discard_frees_space, queues_side_by_side, one_kick_for_all, config_space,
-	   discard_off, write_cache_mode, writethrough_syncs, resize, read_only, state,
-	   stop_in_the_middle, memory)
+	   discard_off, discard_off_keeps_space, write_cache_mode, writethrough_syncs, resize,
+	   read_only, state, stop_in_the_middle, memory)

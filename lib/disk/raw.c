@@ -201,6 +201,11 @@ static void raw_drain(struct cv_disk *disk)
 	cv_io_drain(from_disk(disk)->io);
 }
 
+static void raw_cancel(struct cv_disk *disk)
+{
+	cv_io_cancel(from_disk(disk)->io);
+}
+
 static int raw_resize(struct cv_disk *disk, uint64_t size, struct vm_error *e)
 {
 	struct raw *r = from_disk(disk);
@@ -243,6 +248,7 @@ static const struct cv_disk_ops raw_ops = {
 	.submit = raw_submit,
 	.start = raw_start,
 	.drain = raw_drain,
+	.cancel = raw_cancel,
 	.resize = raw_resize,
 	.destroy = raw_destroy,
 };

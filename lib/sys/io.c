@@ -15,8 +15,9 @@
  * on with it. The guest decides on both. */
 #define HERE_MAX  (1024u * 1024)
 #define BUDGET_NS 2000000ull
-/* The longest direct transfer that is submitted in the loop's thread, which pins its pages. */
-#define DIRECT_MAX (8u * 1024 * 1024)
+/* The longest direct transfer that is submitted in the loop's thread, which pins its pages; the
+ * kernel cannot be made to give it up again. */
+#define DIRECT_MAX (2u * 1024 * 1024)
 
 struct cv_io {
 	enum cv_io_engine engine;
@@ -29,6 +30,7 @@ struct cv_io {
 	uint64_t flush_begin;	 /* 0: the clock was not needed yet */
 	long sleeps; /* the thread's, when this flush first needed to know; -1: not yet */
 	bool flushing;
+	atomic_bool cancel;
 	void (*on_batch)(void *ctx);
 	void *batch_ctx;
 };
@@ -137,7 +139,9 @@ static void start(struct cv_io *io, struct cv_io_req *req)
 {
 	bool here;
 
-	if (!is_transfer(req))
+	if (atomic_load(&io->cancel))
+		complete(io, req, -ECANCELED);
+	else if (!is_transfer(req))
 		to_pool(io, req);
 	else if (req->left == 0)
 		complete(io, req, 0);
@@ -151,6 +155,7 @@ void cv_io_submit(struct cv_io *io, struct cv_io_req *req)
 {
 	req->err = 0;
 	req->left = 0;
+	req->cancel = &io->cancel;
 	if (is_transfer(req))
 		for (unsigned int i = 0; i < req->n_iov; i++)
 			req->left += req->iov[i].iov_len;
@@ -245,6 +250,14 @@ void cv_io_drain(struct cv_io *io)
 		wait_for_one(io);
 		cv_io_flush(io);
 	}
+}
+
+void cv_io_cancel(struct cv_io *io)
+{
+	/* the threads run through what they have been given */
+	atomic_store(&io->cancel, true);
+	cv_io_drain(io);
+	atomic_store(&io->cancel, false);
 }
 
 enum cv_io_engine cv_io_engine(const struct cv_io *io)

@@ -26,6 +26,7 @@
 #define CV_SYS_IO_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/uio.h>
 
 #include "base/base.h"
@@ -66,6 +67,7 @@ struct cv_io_req {
 	void (*done)(struct cv_io_req *req, int err); /* err: 0 or -errno */
 	struct cv_list node;			      /* the engine's, as are those below */
 	uint64_t left;
+	const atomic_bool *cancel;
 	int err;
 };
 
@@ -104,5 +106,9 @@ void cv_io_flush(struct cv_io *io);
 /* Flushes and waits until nothing is in flight, running completions (which hold the lock if the
  * caller does). */
 void cv_io_drain(struct cv_io *io);
+
+/* Like cv_io_drain(), but soon: what has not begun and what goes on after its present piece of
+ * 1 MiB completes with -ECANCELED. A part of it may have been done. */
+void cv_io_cancel(struct cv_io *io);
 
 #endif

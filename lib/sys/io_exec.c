@@ -20,6 +20,8 @@
 /* Slow again this soon after a penalty: the next one is longer. */
 #define RELAPSE_NS 1000000000ull
 #define F2FS_MAGIC 0xf2f52010u
+/* What is transferred before a cancellation is noticed. */
+#define PIECE_MAX  (1024u * 1024)
 #define ZERO_CHUNK 4096u
 #define ZERO_N_IOV 64u
 
@@ -102,14 +104,21 @@ void cv_io_zero_fill(struct cv_io_req *req)
 	req->left = 0;
 }
 
-/* One system call; -errno instead of errno. */
+/* One system call for one piece; -errno instead of errno. */
 static ssize_t transfer(const struct cv_io_req *req, int flags)
 {
-	int n_iov = (int)cv_min(req->n_iov, (unsigned int)IOV_MAX);
-	ssize_t n = req->op == CV_IO_READ
-			    ? preadv2(req->file->fd, req->iov, n_iov, (off_t)req->off, flags)
-			    : pwritev2(req->file->fd, req->iov, n_iov, (off_t)req->off, flags);
+	uint64_t len = 0, rest;
+	ssize_t n;
+	int n_iov = 0;
 
+	while ((unsigned int)n_iov < req->n_iov && n_iov < IOV_MAX && len < PIECE_MAX)
+		len += req->iov[n_iov++].iov_len;
+	rest = len - cv_min(len, (uint64_t)PIECE_MAX);
+	req->iov[n_iov - 1].iov_len -= rest;
+	n = req->op == CV_IO_READ
+		    ? preadv2(req->file->fd, req->iov, n_iov, (off_t)req->off, flags)
+		    : pwritev2(req->file->fd, req->iov, n_iov, (off_t)req->off, flags);
+	req->iov[n_iov - 1].iov_len += rest;
 	return n < 0 ? -errno : n;
 }
 
@@ -144,8 +153,10 @@ static int transfer_all(struct cv_io_req *req)
 {
 	if (req->left == 0)
 		return 0;
-	while (!took(req, transfer(req, 0)))
-		;
+	do
+		if (atomic_load(req->cancel))
+			return -ECANCELED;
+	while (!took(req, transfer(req, 0)));
 	return req->err;
 }
 
@@ -177,9 +188,11 @@ static int write_zeroes(const struct cv_io_req *req)
 
 	while (left > 0) {
 		struct iovec iov[ZERO_N_IOV];
-		struct cv_io_req part = {
-			.op = CV_IO_WRITE, .file = req->file, .iov = iov, .off = off
-		};
+		struct cv_io_req part = { .op = CV_IO_WRITE,
+					  .file = req->file,
+					  .iov = iov,
+					  .off = off,
+					  .cancel = req->cancel };
 		int err;
 
 		for (; part.n_iov < ZERO_N_IOV && part.left < left; part.n_iov++) {
@@ -214,6 +227,8 @@ static int zero(const struct cv_io_req *req)
 
 int cv_io_execute(struct cv_io_req *req)
 {
+	if (atomic_load(req->cancel))
+		return -ECANCELED;
 	switch (req->op) {
 	case CV_IO_READ:
 	case CV_IO_WRITE:

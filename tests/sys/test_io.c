@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "support/check_main.h"
@@ -592,6 +593,72 @@ START_TEST(drain_waits_for_all)
 }
 END_TEST
 
+enum { LONG_MAPS = 255, N_LONG = 24 };
+
+/* Reads without end into the same memory again and again, as a guest can ask for. */
+static struct op *long_reads(struct fixture *f, uint8_t *buf, size_t len)
+{
+	struct op *o = calloc(N_LONG, sizeof(*o));
+
+	for (unsigned int i = 0; i < N_LONG; i++) {
+		o[i].req.op = CV_IO_READ;
+		o[i].req.n_iov = LONG_MAPS;
+		o[i].req.iov = calloc(LONG_MAPS, sizeof(struct iovec));
+		for (unsigned int k = 0; k < LONG_MAPS; k++)
+			o[i].req.iov[k] = (struct iovec){ buf, len };
+		submit(f, &o[i]);
+	}
+	return o;
+}
+
+static double seconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static void canceled(struct fixture *f)
+{
+	size_t len = 64u << 20;
+	uint8_t *buf = mmap(NULL, len, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	double begin = seconds();
+	struct iovec *iov[N_LONG];
+	uint8_t byte[512] = { 0 };
+	struct op *o;
+
+	ck_assert_ptr_ne(buf, MAP_FAILED);
+	ck_assert_int_eq(ftruncate(f->fd, (off_t)len * LONG_MAPS), 0);
+	o = long_reads(f, buf, len);
+	for (unsigned int i = 0; i < N_LONG; i++)
+		iov[i] = o[i].req.iov;
+	flush(f);
+	usleep(1000);
+	pthread_mutex_lock(&f->lock);
+	cv_io_cancel(f->io);
+	pthread_mutex_unlock(&f->lock);
+	/* 384 GiB, whose copies would take minutes */
+	ck_assert(seconds() - begin < 5);
+	for (unsigned int i = 0; i < N_LONG; i++) {
+		ck_assert_uint_eq(o[i].n_done, 1);
+		ck_assert_int_eq(o[i].result, -ECANCELED);
+		free(iov[i]);
+	}
+	/* and the engine goes on */
+	ck_assert_int_eq(transfer(f, CV_IO_WRITE, byte, sizeof(byte), 0), 0);
+	ck_assert_int_eq(range(f, CV_IO_FSYNC, 0, 0, false), 0);
+	free(o);
+	munmap(buf, len);
+}
+
+START_TEST(cancel_does_not_wait_for_all)
+{
+	each_engine(canceled, memory_file);
+}
+END_TEST
+
 static void idle(struct fixture *f)
 {
 	ck_assert_uint_eq(cv_io_pool_threads(cv_io_get_pool(f->io)), 0);
@@ -672,5 +739,5 @@ END_TEST
 CHECK_MAIN("io", engines_do_the_same, past_the_end_reads_zeroes, partly_cached_reads,
 	   more_iovecs_than_a_call_takes, discard_and_zero, errors_reach_the_completion,
 	   sealed_file, file_size_limit, not_a_disk, bad_depth, auto_always_works, no_descriptors,
-	   completions_submit_more, drain_waits_for_all, threads_come_and_go, no_threads_to_be_had,
-	   guard)
+	   completions_submit_more, drain_waits_for_all, cancel_does_not_wait_for_all,
+	   threads_come_and_go, no_threads_to_be_had, guard)

@@ -147,16 +147,18 @@ static int create(struct run *r)
 	return err ? complain_error(&e) : CLI_OK;
 }
 
-/* Signals that end the VM arrive in our loop; the library's threads block all of them. */
+/* Signals that end the VM arrive in our loop; the library's threads block all of them. Those that
+ * our parent made us ignore, as nohup(1) does, stay ignored. */
 static int watch_signals(struct run *r)
 {
+	static const int watched[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT };
+	struct sigaction old;
 	sigset_t set;
 
 	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGQUIT);
+	for (size_t i = 0; i < sizeof(watched) / sizeof(watched[0]); i++)
+		if (sigaction(watched[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+			sigaddset(&set, watched[i]);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN); /* a reader of our output that goes away ends no VM */
 	r->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

@@ -361,6 +361,16 @@ group_streams() {
 	[ "$(tr -cd x <"$work/out" | wc -c)" -ge 1900 ] || bad "output is lost"
 	silent
 
+	name="ignored signals"
+	(trap '' HUP INT QUIT && exec "$crosvm" run -p end=halt "$hello") >"$work/ignoring" 2>&1 </dev/null &
+	pid=$!
+	wait_for "$work/ignoring" Hello
+	kill -HUP $pid && kill -INT $pid && kill -QUIT $pid
+	sleep 0.5
+	kill -TERM $pid
+	wait $pid
+	ended 143 $?
+
 	name="image in use"
 	"$crosvm" run --rwdisk disk -p end=halt "$hello" >"$work/first" 2>&1 </dev/null &
 	pid=$!

@@ -109,6 +109,7 @@ struct blk_req {
 	unsigned int n_ranges, next_range;
 	uint32_t written; /* bytes, if it succeeds */
 	bool sync;	  /* a flush must follow */
+	struct cv_list interrupted;
 	struct iovec few[FEW_IOV];
 };
 
@@ -121,6 +122,10 @@ struct blk {
 	uint64_t features; /* negotiated, while running */
 	bool writeback;	   /* the driver's choice with CONFIG_WCE */
 	struct cv_vq *vqs; /* NULL: not running */
+	/* while requests are interrupted, those that will begin again: all but one queue's */
+	bool interrupting;
+	const struct cv_vq *stopping;
+	struct cv_list interrupted;
 	/* n_queues * QUEUE_SIZE of each, by queue and chain slot; one mapping */
 	struct blk_req *reqs;
 	union blk_many *many;
@@ -171,11 +176,23 @@ static void log_failure(const struct blk_req *r, int err)
 		     (unsigned long long)r->disk.off, strerror(-err));
 }
 
+static void canceled(struct blk_req *r)
+{
+	struct blk *b = r->b;
+
+	if (b->interrupting && r->vq != b->stopping)
+		cv_list_add_tail(&b->interrupted, &r->interrupted);
+	else
+		finish(r->vq, r->chain, S_IOERR, 0);
+}
+
 static void disk_done(struct cv_disk_req *disk, int err)
 {
 	struct blk_req *r = cv_container_of(disk, struct blk_req, disk);
 
-	if (err) {
+	if (err == -ECANCELED) {
+		canceled(r);
+	} else if (err) {
 		log_failure(r, err);
 		finish(r->vq, r->chain, S_IOERR, 0);
 	} else if (r->next_range < r->n_ranges) {
@@ -398,21 +415,43 @@ static int blk_start(void *self, uint64_t features, struct cv_vq *vqs)
 	return 0;
 }
 
+/* A guest can queue work for hours; nobody waits for it. Requests of @stopping fail, those of the
+ * other queues are put aside and begin again with resume(). */
+static void interrupt(struct blk *b, const struct cv_vq *stopping)
+{
+	b->interrupting = true;
+	b->stopping = stopping;
+	cv_disk_cancel(b->disk);
+	b->interrupting = false;
+}
+
+static void resume(struct blk *b)
+{
+	struct cv_list *node;
+
+	for (node = cv_list_pop(&b->interrupted); node; node = cv_list_pop(&b->interrupted)) {
+		struct blk_req *r = cv_list_entry(node, struct blk_req, interrupted);
+
+		take(b, r->vq, r->chain);
+	}
+	cv_disk_start(b->disk);
+	notify_all(b);
+}
+
 static void blk_queue_stop(void *self, struct cv_vq *vq, unsigned int index)
 {
 	struct blk *b = self;
 
-	(void)vq;
 	(void)index;
-	cv_disk_drain(b->disk);
-	notify_all(b);
+	interrupt(b, vq);
+	resume(b);
 }
 
 static void blk_stop(void *self)
 {
 	struct blk *b = self;
 
-	cv_disk_drain(b->disk);
+	cv_disk_cancel(b->disk); /* the driver has given up on what is not done */
 	notify_all(b);
 	b->vqs = NULL;
 	b->features = 0;
@@ -530,6 +569,7 @@ static int blk_init(void *self, const struct cv_env *env, const void *config, st
 	b->n_queues = c->queues;
 	b->discard = c->discard;
 	b->writeback = true;
+	cv_list_init(&b->interrupted);
 	if (id_len > ID_LEN)
 		return cv_err(e, -EINVAL, "block: id '%s' is longer than %d bytes, shorten it",
 			      c->id, ID_LEN);
@@ -558,9 +598,9 @@ static int run_resize(void *self, const void *args, char *reply, size_t size, st
 	struct blk *b = self;
 	int err;
 
-	cv_disk_drain(b->disk);
-	notify_all(b);
+	interrupt(b, NULL);
 	err = cv_disk_resize(b->disk, a->size, e);
+	resume(b);
 	if (err)
 		return cv_err_prefix(e, err, "block: resize");
 	b->env->config_changed(b->env);

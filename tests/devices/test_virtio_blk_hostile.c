@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* virtio-blk refuses what it must: bad options, bad requests, failing disks, garbage. */
+#include <time.h>
+
 #include "blk.h"
 
 static void refused(const char *options, const char *text)
@@ -210,6 +212,85 @@ START_TEST(read_into_the_ring)
 }
 END_TEST
 
+#define BIG_IMAGE (1ull << 30)
+
+/* Reads that go into the same memory again and again: 60 times 254 MiB. */
+static uint64_t add_endless(struct rig *r, uint64_t data)
+{
+	struct header h = { le32(IN), le32(0), le64(0) };
+	uint64_t status = guest_dup(&r->guest, &(uint8_t){ NO_STATUS }, 1);
+	struct drv_buf bufs[256];
+
+	bufs[0] = (struct drv_buf){ guest_dup(&r->guest, &h, 16), 16, false };
+	for (unsigned int i = 0; i < 254; i++)
+		bufs[1 + i] = (struct drv_buf){ data, 1u << 20, true };
+	bufs[255] = (struct drv_buf){ status, 1, true };
+	for (unsigned int i = 0; i < 60; i++)
+		ck_assert_int_ge(drv_add_indirect(&r->dev.queues[0], bufs, 256), 0);
+	drv_kick(&r->dev.queues[0]);
+	return status;
+}
+
+static double seconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static void open_big(struct rig *r, int *fd)
+{
+	*fd = memfd_create("big", MFD_CLOEXEC);
+	ck_assert_int_eq(ftruncate(*fd, BIG_IMAGE), 0);
+	rig_init(r, &cv_class_block, with_fd(*fd, ",queues=2"),
+		 &(struct rig_options){ .threaded = true });
+	ck_assert_int_eq(vdev_start(&r->dev, NULL), 0);
+}
+
+/* How much the guest has asked for is no measure of how long a reset takes. */
+START_TEST(reset_in_endless_reads)
+{
+	struct rig r;
+	double begin;
+	int fd;
+
+	open_big(&r, &fd);
+	add_endless(&r, guest_alloc(&r.guest, 1u << 20, 4096));
+	usleep(20000);
+	begin = seconds();
+	vdev_reset(&r.dev);
+	ck_assert(seconds() - begin < 1);
+	ck_assert_int_eq(vdev_start(&r.dev, NULL), 0);
+	ck_assert_uint_eq(do_plain(&r, FLUSH), OK);
+	close_rig(&r, fd);
+}
+END_TEST
+
+/* Nor a queue's; the requests of the other queue are carried out all the same. */
+START_TEST(queue_reset_in_endless_reads)
+{
+	struct rig r;
+	double begin;
+	uint64_t status;
+	int fd;
+
+	open_big(&r, &fd);
+	status = add_endless(&r, guest_alloc(&r.guest, 1u << 20, 4096));
+	usleep(20000);
+	begin = seconds();
+	r.slot->ops->queue_stop(r.slot, 1);
+	ck_assert(seconds() - begin < 1);
+	while (vdev_wait(&r.dev, 0, NULL) < 0)
+		;
+	ck_assert_uint_eq(guest_get16(&r.guest, status) & 0xff, OK);
+	begin = seconds();
+	r.slot->ops->queue_stop(r.slot, 0);
+	ck_assert(seconds() - begin < 1);
+	close_rig(&r, fd);
+}
+END_TEST
+
 static uint32_t next_random(uint32_t *s)
 {
 	*s ^= *s << 13;
@@ -247,4 +328,4 @@ END_TEST
 
 CHECK_MAIN("virtio_blk_hostile", bad_configurations, out_of_range, all_or_nothing, unknown_requests,
 	   failing_disk, malformed_requests, too_many_segments, overlapping_buffers,
-	   read_into_the_ring, garbage)
+	   read_into_the_ring, reset_in_endless_reads, queue_reset_in_endless_reads, garbage)

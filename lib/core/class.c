@@ -233,10 +233,14 @@ static int fail_lock(const struct opening *o, int err, struct vm_error *e)
 	char buf[32];
 
 	if (err == -EWOULDBLOCK)
-		return fail(o, -EBUSY,
-			    "is the image of another VM too; stop that one or open both "
-			    "read-only (ro=true)",
-			    e);
+		return fail(
+			o, -EBUSY,
+			o->given < 0
+				? "is the image of another VM too; stop that one or open both "
+				  "read-only (ro=true)"
+				: "is locked by another VM or by the caller; stop that VM, "
+				  "open both read-only (ro=true) or pass an unlocked descriptor",
+			e);
 	return cv_err(e, err,
 		      "%s: option %s: %s cannot be locked: %s; move it to a file system "
 		      "with locks",
@@ -274,30 +278,29 @@ static int open_image(const struct opening *o, struct vm_error *e)
 
 /*
  * The lock belongs to the open file description: one of our own lets two VMs
- * of one process that were given the same descriptor notice each other. The
- * caller may hold a lock itself; then its own description has to do.
+ * of one process that were given the same descriptor notice each other, and
+ * leaves a lock of the caller's alone. Only where nothing can be opened anew
+ * (no /proc, no permission) the caller's description has to do.
  */
 static int take_image(const struct opening *o, int flags, struct vm_error *e)
 {
-	CV_AUTO_FD int own = -1, dup = -1;
+	CV_AUTO_FD int fd = -1;
 	int ret, err = check_image(o, o->given, e);
 
 	if (err)
 		return err;
-	own = reopen(o->given, flags);
-	if (own >= 0 && cv_fd_set_nonblock(own, false) == 0 && lock_image(o, own) == 0) {
-		ret = own;
-		own = -1;
-		return ret;
-	}
-	dup = cv_fd_dup(o->given);
-	if (dup < 0)
-		return fail_system(o, dup, e);
-	err = lock_image(o, dup);
+	fd = reopen(o->given, flags);
+	if (fd >= 0)
+		err = cv_fd_set_nonblock(fd, false);
+	else
+		fd = cv_fd_dup(o->given);
+	if (fd < 0 || err)
+		return fail_system(o, err ?: fd, e);
+	err = lock_image(o, fd);
 	if (err)
 		return fail_lock(o, err, e);
-	ret = dup;
-	dup = -1;
+	ret = fd;
+	fd = -1;
 	return ret;
 }
 

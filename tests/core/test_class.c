@@ -203,12 +203,18 @@ START_TEST(image_by_descriptor)
 		refuses(&disk, text, -EBUSY, "another VM");
 		cv_class_config_destroy(&disk, a);
 	}
-	/* the caller's own lock is no obstacle, and somebody else's is one */
+	/* the caller's own lock would let two VMs share it, and is not ours to change */
+	other = open("a.img", O_RDWR);
 	ck_assert_int_eq(flock(fd, LOCK_EX | LOCK_NB), 0);
+	refuses(&disk, text, -EBUSY, "unlocked descriptor");
+	snprintf(text, sizeof(text), "fd=%d,ro", fd);
+	refuses(&disk, text, -EBUSY, "by the caller");
+	ck_assert_int_eq(flock(other, LOCK_SH | LOCK_NB), -1);
+	ck_assert_int_eq(flock(fd, LOCK_UN), 0);
+	snprintf(text, sizeof(text), "fd=%d", fd);
 	a = configure(&disk, text);
 	cv_class_config_destroy(&disk, a);
-	ck_assert_int_eq(flock(fd, LOCK_UN), 0);
-	other = open("a.img", O_RDWR);
+	/* nothing of it stays behind */
 	ck_assert_int_eq(flock(other, LOCK_EX | LOCK_NB), 0);
 	refuses(&disk, text, -EBUSY, "another VM");
 	close(other);

@@ -403,6 +403,12 @@ static unsigned int ask_pollers(struct cv_loop *loop, bool idle)
 	return n;
 }
 
+static unsigned int look_once(struct cv_loop *loop)
+{
+	loop->spinning = true;
+	return ask_pollers(loop, false);
+}
+
 /* Looks at the pollers for a slice of time; how many times one found work. */
 static unsigned int spin(struct cv_loop *loop)
 {
@@ -410,9 +416,8 @@ static unsigned int spin(struct cv_loop *loop)
 	uint64_t end = now + SPIN_SLICE_NS;
 	unsigned int n;
 
-	loop->spinning = true;
 	do {
-		n = ask_pollers(loop, false);
+		n = look_once(loop);
 		now = cv_loop_now(loop);
 	} while (n == 0 && now < end && loop->n_tasks == 0 && !loop->fake);
 	if (n > 0)
@@ -420,20 +425,23 @@ static unsigned int spin(struct cv_loop *loop)
 	return n;
 }
 
+/* The pollers were looked at, and will not be for a while; how many found work still. */
+static unsigned int stop_spinning(struct cv_loop *loop)
+{
+	if (!loop->spinning)
+		return 0;
+	loop->spinning = false;
+	return ask_pollers(loop, true);
+}
+
 /* Spins if it is worth it; whether the loop may sleep now. */
 static bool poll_first(struct cv_loop *loop, unsigned int *n)
 {
-	bool may_sleep = true;
-
 	if (loop->window > 0 && cv_loop_now(loop) - loop->last_work < loop->window) {
 		*n += spin(loop);
 		return false;
 	}
-	if (loop->spinning) {
-		loop->spinning = false;
-		may_sleep = ask_pollers(loop, true) == 0;
-	}
-	return may_sleep;
+	return stop_spinning(loop) == 0;
 }
 
 /* A sleep has ended with work at @now: had spinning since the last work been better? */
@@ -497,7 +505,7 @@ static int round_once(struct cv_loop *loop, bool wait, unsigned int *n)
 	if (polled && wait)
 		wait = poll_first(loop, n);
 	else if (polled)
-		*n += ask_pollers(loop, false);
+		*n += look_once(loop);
 	err = fetch(loop, wait);
 	if (polled && wait && loop->n_batch > 0)
 		adapt(loop, cv_loop_now(loop));
@@ -565,8 +573,11 @@ unsigned int cv_loop_dispatch(struct cv_loop *loop)
 	pthread_mutex_unlock(&loop->mutex);
 	do {
 		cv_ignore(round_once(loop, false, &n)); /* a fault of the system is not work */
+		if (n == 0)
+			n = stop_spinning(loop);
 		sum += n;
 	} while (n > 0 && ++rounds < MAX_ROUNDS);
+	sum += stop_spinning(loop); /* after too many rounds */
 	if (nested)
 		return sum;
 	pthread_mutex_lock(&loop->mutex);

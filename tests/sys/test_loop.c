@@ -641,6 +641,25 @@ START_TEST(pollers_remove_each_other)
 }
 END_TEST
 
+/* Whoever dispatches does not come back by itself: what the hooks hold is let go before. */
+START_TEST(dispatch_ends_idle)
+{
+	struct cv_loop *loop = new_loop();
+	struct look l = { .poller = { .fn = look_fn, .idle = idle_fn }, .work = 2, .idle_work = 1 };
+
+	cv_loop_set_poll_time(loop, 50000);
+	cv_poller_add(loop, &l.poller);
+	ck_assert_uint_eq(cv_loop_dispatch(loop), 3);
+	ck_assert_uint_eq(l.idle, 2);
+	l.work = 1u << 20; /* more than one dispatch goes on for */
+	cv_loop_dispatch(loop);
+	ck_assert_uint_gt(l.work, 0);
+	ck_assert_uint_eq(l.idle, 3);
+	cv_poller_remove(&l.poller);
+	cv_loop_destroy(loop);
+}
+END_TEST
+
 struct ping {
 	struct counter c;
 	struct cv_timer timer;
@@ -760,5 +779,5 @@ CHECK_MAIN("loop", watch_fires_and_goes, watch_modify, watch_bad_fd, removal_in_
 	   past_timer_lets_others_run, fake_clock, real_timer_is_precise, tasks_run_once_in_order,
 	   task_posts_itself, posts_from_threads, post_wakes, call_without_runner_is_direct,
 	   call_runs_in_the_loop, calls_while_the_loop_comes_and_goes, stop_before_run,
-	   pollers_only_with_a_poll_time, pollers_remove_each_other, rare_events_do_not_spin,
-	   busy_events_spin_then_idle, idle_loop_uses_no_cpu)
+	   pollers_only_with_a_poll_time, pollers_remove_each_other, dispatch_ends_idle,
+	   rare_events_do_not_spin, busy_events_spin_then_idle, idle_loop_uses_no_cpu)

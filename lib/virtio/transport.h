@@ -50,7 +50,7 @@ int cv_transport_init(struct cv_transport *t, struct cv_vslot *vslot, struct cv_
 void cv_transport_fini(struct cv_transport *t); /* stops and resets the device first */
 
 /* The guest writes the status register: 0 resets; FEATURES_OK is refused for features that were
- * not offered, without VERSION_1 or with unmet dependencies; DRIVER_OK starts. */
+ * not offered and without VERSION_1; DRIVER_OK starts. */
 void cv_transport_write_status(struct cv_transport *t, uint8_t status);
 uint8_t cv_transport_status(const struct cv_transport *t);
 

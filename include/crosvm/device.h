@@ -5,7 +5,8 @@
  * the device fails.
  *
  * All callbacks of one device are serialised by its lock. They must not block
- * for long and must not call vm_run, vm_start, vm_stop, vm_wait or vm_destroy.
+ * for long and must not call vm_run, vm_start, vm_stop, vm_wait, vm_destroy,
+ * vm_power_button or vm_device_control.
  */
 #ifndef CROSVM_DEVICE_H
 #define CROSVM_DEVICE_H

@@ -135,7 +135,8 @@ int vm_run(struct vm *vm, struct vm_exit *exit, struct vm_error *error);
 
 /*
  * Starts the VM in threads of its own and returns. -EALREADY when it runs. A VM
- * that has ended may be started again: it boots afresh.
+ * that has ended may be started again: it boots afresh, and events of the run before
+ * that nobody took are dropped.
  */
 int vm_start(struct vm *vm, struct vm_error *error);
 

@@ -67,7 +67,9 @@ struct cv_virtio_ops {
 	int (*start)(void *self, uint64_t features, struct cv_vq *vqs);
 	void (*kick)(void *self, struct cv_vq *vq, unsigned int index);
 	void (*stop)(void *self); /* returns with nothing in flight */
-	/* optional: one queue is reset; returns with nothing of it in flight */
+	/* one queue is stopped, returns with nothing of it in flight and the others as they were; it
+	 * may run again without start. Optional: without it queues stop and start only together, and
+	 * RING_RESET is not offered */
 	void (*queue_stop)(void *self, struct cv_vq *vq, unsigned int index);
 };
 

@@ -114,6 +114,16 @@ static void rng_stop(void *self)
 	r->vq = NULL;
 }
 
+/* There is only this one, and the next turn of a queue that is not ready finds nothing. */
+static void rng_queue_stop(void *self, struct cv_vq *vq, unsigned int index)
+{
+	struct rng *r = self;
+
+	(void)vq;
+	(void)index;
+	cv_task_cancel(&r->task);
+}
+
 static int rng_init(void *self, const struct cv_env *env, const void *config, struct vm_error *e)
 {
 	struct rng *r = self;
@@ -134,6 +144,7 @@ static const struct cv_virtio_ops rng_ops = {
 	.start = rng_start,
 	.kick = rng_kick,
 	.stop = rng_stop,
+	.queue_stop = rng_queue_stop,
 };
 
 const struct cv_class cv_class_rng = {

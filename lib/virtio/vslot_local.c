@@ -238,35 +238,17 @@ static void do_start(struct call *c)
 static void do_queue_stop(struct call *c)
 {
 	struct local *l = c->l;
-	const struct cv_virtio_ops *ops = l->cls->virtio;
 	struct cv_vq *vq = &l->vqs[c->index];
 
 	if (!l->running || !vq->ready)
 		return;
-	cv_watch_remove(&l->queues[c->index].watch);
-	if (ops->queue_stop) {
-		ops->queue_stop(l->self, vq, c->index);
-		cv_vq_stop(vq, NULL);
+	if (!l->cls->virtio->queue_stop) {
+		cv_vq_break(vq, "the device cannot stop a single queue");
 		return;
 	}
-	ops->stop(l->self);
+	cv_watch_remove(&l->queues[c->index].watch);
+	l->cls->virtio->queue_stop(l->self, vq, c->index);
 	cv_vq_stop(vq, NULL);
-	c->err = ops->start(l->self, l->features, l->vqs);
-	if (c->err)
-		stop_queues(l, NULL);
-}
-
-/* A device that cannot take a single queue is stopped and started around it. */
-static int restart_with(struct local *l, unsigned int index, const struct cv_vq_config *config)
-{
-	int err;
-
-	l->cls->virtio->stop(l->self);
-	err = start_queue(l, index, config);
-	err = err ?: l->cls->virtio->start(l->self, l->features, l->vqs);
-	if (err)
-		stop_queues(l, NULL);
-	return err;
 }
 
 static void do_queue_start(struct call *c)
@@ -276,8 +258,7 @@ static void do_queue_start(struct call *c)
 	c->err = !l->running || l->broken ? -EIO : 0;
 	if (c->err || l->vqs[c->index].ready)
 		return;
-	c->err = l->cls->virtio->queue_stop ? start_queue(l, c->index, c->configs)
-					    : restart_with(l, c->index, c->configs);
+	c->err = l->cls->virtio->queue_stop ? start_queue(l, c->index, c->configs) : -EOPNOTSUPP;
 	c->err = c->err ?: watch_queue(l, c->index);
 }
 
@@ -367,8 +348,8 @@ static void local_queue_stop(struct cv_vslot *slot, unsigned int index)
 {
 	struct call c = { .l = from_slot(slot), .fn = do_queue_stop, .index = index };
 
-	if (index < slot->n_queues && call(&c))
-		tell_transport(c.l, CV_VSLOT_BROKEN);
+	if (index < slot->n_queues)
+		call(&c);
 }
 
 static int local_queue_start(struct cv_vslot *slot, unsigned int index,
@@ -456,8 +437,10 @@ static void fill_slot(struct local *l, bool packed)
 	if (ops->shape)
 		ops->shape(l->self, &l->slot.n_queues, &l->slot.features);
 	assert(l->slot.n_queues <= ops->n_queues && l->slot.n_queues <= CV_VIRTIO_MAX_QUEUES);
-	l->slot.features |= CV_VIRTIO_F_VERSION_1 | CV_VIRTIO_F_INDIRECT_DESC |
-			    CV_VIRTIO_F_EVENT_IDX | CV_VIRTIO_F_RING_RESET;
+	l->slot.features |=
+		CV_VIRTIO_F_VERSION_1 | CV_VIRTIO_F_INDIRECT_DESC | CV_VIRTIO_F_EVENT_IDX;
+	if (ops->queue_stop)
+		l->slot.features |= CV_VIRTIO_F_RING_RESET;
 	if (packed)
 		l->slot.features |= CV_VIRTIO_F_RING_PACKED;
 	l->slot.id = ops->id;

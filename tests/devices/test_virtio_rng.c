@@ -147,5 +147,36 @@ START_TEST(stops_between_turns)
 }
 END_TEST
 
+/* A reset of the queue between turns, and the new queue is served without a restart. */
+START_TEST(its_queue_is_reset)
+{
+	struct drv_buf buf = { .len = 65536, .write = true };
+	struct cv_vq_config c;
+	struct drv_vq *q;
+	struct rig r;
+
+	rig_init(&r, rng(), "", NULL);
+	ck_assert_int_eq(vdev_start(&r.dev, NULL), 0);
+	q = &r.dev.queues[0];
+	buf.gpa = guest_alloc(&r.guest, buf.len, 4096);
+	for (unsigned int i = 0; i < 3; i++) {
+		while (drv_add(q, &buf, 1) >= 0)
+			;
+		drv_kick(q);
+		r.slot->ops->queue_stop(r.slot, 0);
+		vdev_pump(&r.dev);
+		drv_vq_fini(q);
+		drv_vq_init(q, &r.guest, 32, r.dev.features);
+		drv_vq_config(q, &c);
+		ck_assert_int_eq(r.slot->ops->queue_start(r.slot, 0, &c), 0);
+		drv_add(q, &buf, 1);
+		drv_kick(q);
+		ck_assert_int_ge(vdev_wait(&r.dev, 0, NULL), 0);
+		ck_assert(!r.dev.ops->broken(&r.dev));
+	}
+	rig_fini(&r);
+}
+END_TEST
+
 CHECK_MAIN("virtio_rng", fills_buffers, fills_segments, greedy_guest, bad_descriptor,
-	   stops_between_turns)
+	   stops_between_turns, its_queue_is_reset)

@@ -448,7 +448,7 @@ START_TEST(a_queue_is_stopped_and_reset_while_running)
 		V1 | (_i & 1 ? CV_VIRTIO_F_RING_PACKED : 0) | (_i & 2 ? CV_VIRTIO_F_RING_RESET : 0);
 	struct bench b;
 
-	bench_init(&b, _i & 4 ? &gadget_class : &gadget_plain_class, false);
+	bench_init(&b, &gadget_class, false);
 	run(&b, features);
 	for (unsigned int i = 0; i < 5; i++) {
 		ck_assert_uint_eq(b.hw.n, 1);
@@ -638,7 +638,7 @@ START_TEST(random_writes)
 		if ((r & 0xf000) == 0) {
 			put(&b, 0x70, 0);
 			run(&b, V1 | (r & 1 ? CV_VIRTIO_F_RING_PACKED : 0) |
-					(r & 2 ? CV_VIRTIO_F_RING_RESET : 0));
+					((r & 2) && (_i & 1) ? CV_VIRTIO_F_RING_RESET : 0));
 		}
 		cv_loop_dispatch(b.r.loop);
 	}
@@ -662,7 +662,7 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, queues_are_checked_at_start);
 	tcase_add_test(t, packed_queues_have_any_size);
 	tcase_add_test(t, a_ready_queue_keeps_its_layout);
-	tcase_add_loop_test(t, a_queue_is_stopped_and_reset_while_running, 0, 8);
+	tcase_add_loop_test(t, a_queue_is_stopped_and_reset_while_running, 0, 4);
 	tcase_add_test(t, queue_reset_must_be_negotiated);
 	tcase_add_test(t, doorbells_come_and_go);
 	tcase_add_test(t, a_level_line_stays_up_until_acknowledged);

@@ -176,13 +176,13 @@ group_chaos() {
 	local seed area
 
 	for area in p c b v m; do
-		chaos seed=$((RANDOM + 1)) n=1500 "areas=$area"
+		chaos seed=7 n=1500 "areas=$area"
 	done
-	for seed in 1 2 $RANDOM; do
-		chaos seed=$((seed + 1)) n=3000
+	for seed in 1 2 3; do
+		chaos seed=$seed n=3000
 	done
 	# what a balloon is told to take may be the guest's own code: it may crash, we may not
-	for seed in 101 $RANDOM; do
+	for seed in 101 102; do
 		run "chaos with a balloon, seed=$seed" "0 3" --device balloon -p "seed=$seed n=1500 areas=v" chaos
 	done
 }

@@ -147,11 +147,11 @@ static int create(struct run *r)
 	return err ? complain_error(&e) : CLI_OK;
 }
 
-/* Signals that end the VM arrive in our loop; the library's threads block all of them. Those that
+/* Signals that end or stop us arrive in our loop; the library's threads block all of them. Those that
  * our parent made us ignore, as nohup(1) does, stay ignored. */
 static int watch_signals(struct run *r)
 {
-	static const int watched[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT };
+	static const int watched[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT };
 	struct sigaction old;
 	sigset_t set;
 
@@ -219,8 +219,14 @@ static void on_signal(struct run *r)
 
 	if (read(r->signal_fd, &info, sizeof(info)) != sizeof(info))
 		return;
-	r->signo = (int)info.ssi_signo;
-	r->status = CLI_SIGNAL + r->signo;
+	if (info.ssi_signo == SIGTSTP) {
+		terminal_suspend(&r->terminal);
+	} else if (info.ssi_signo == SIGCONT) {
+		terminal_resume(&r->terminal);
+	} else {
+		r->signo = (int)info.ssi_signo;
+		r->status = CLI_SIGNAL + r->signo;
+	}
 }
 
 /* Takes the VM's events; whether it has stopped. */

@@ -13,14 +13,16 @@
 
 #define ESCAPE 0x01 /* Ctrl-A */
 
-/* For the fault handler, which can be given nothing. */
+/* For the signal handler, which can be given nothing. */
 static struct termios saved;
 static volatile sig_atomic_t is_saved;
 
-static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
+/* Those that end no process by default, and those that cannot be caught. */
+static const int harmless[] = { SIGCHLD, SIGCONT, SIGURG,  SIGWINCH, SIGTSTP,
+				SIGTTIN, SIGTTOU, SIGKILL, SIGSTOP };
 
 /* Restores the terminal and lets the signal do what it does by default. */
-static void on_fault(int signo)
+static void on_deadly(int signo)
 {
 	if (is_saved)
 		tcsetattr(STDIN_FILENO, TCSANOW, &saved);
@@ -28,16 +30,48 @@ static void on_fault(int signo)
 	raise(signo);
 }
 
+static bool is_harmless(int signo)
+{
+	for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++)
+		if (harmless[i] == signo)
+			return true;
+	return false;
+}
+
+/* For every signal that would end us. Those that the C library keeps for itself refuse. */
+static void catch_deadly(void)
+{
+	struct sigaction sa = { .sa_handler = on_deadly }, old;
+
+	for (int signo = 1; signo <= SIGRTMAX; signo++)
+		if (!is_harmless(signo) && sigaction(signo, NULL, &old) == 0 &&
+		    old.sa_handler == SIG_DFL)
+			sigaction(signo, &sa, NULL);
+}
+
 bool terminal_present(void)
 {
 	return isatty(STDIN_FILENO) && tcgetpgrp(STDIN_FILENO) == getpgrp();
 }
 
+static void make_raw(struct terminal *t)
+{
+	struct termios raw = saved;
+
+	cfmakeraw(&raw);
+	raw.c_oflag |= OPOST; /* output stays as it is: messages of ours share the screen */
+	t->raw = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
+}
+
+static void restore(struct terminal *t)
+{
+	if (t->raw)
+		tcsetattr(STDIN_FILENO, TCSANOW, &saved);
+	t->raw = false;
+}
+
 int terminal_open(struct terminal *t)
 {
-	struct sigaction sa = { .sa_handler = on_fault };
-	struct termios raw;
-
 	if (pipe2(t->pipe, O_CLOEXEC) < 0 || tcgetattr(STDIN_FILENO, &saved) < 0) {
 		cli_complain("the terminal cannot be set up: %s", strerror(errno));
 		return -1;
@@ -45,14 +79,29 @@ int terminal_open(struct terminal *t)
 	/* a guest that reads nothing must not block us */
 	if (fcntl(t->pipe[1], F_SETFL, O_NONBLOCK) < 0)
 		cli_complain("the terminal's pipe may block: %s", strerror(errno));
-	raw = saved;
-	cfmakeraw(&raw);
-	raw.c_oflag |= OPOST; /* output stays as it is: messages of ours share the screen */
 	is_saved = 1;
-	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
-		sigaction(faults[i], &sa, NULL);
-	t->raw = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
+	catch_deadly();
+	make_raw(t);
 	return 0;
+}
+
+void terminal_suspend(struct terminal *t)
+{
+	sigset_t set;
+
+	restore(t);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTSTP);
+	raise(SIGTSTP);
+	sigprocmask(SIG_UNBLOCK, &set, NULL); /* here we stop, unless nobody could continue us */
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	terminal_resume(t);
+}
+
+void terminal_resume(struct terminal *t)
+{
+	if (is_saved)
+		make_raw(t);
 }
 
 static void type(struct terminal *t, char c)
@@ -132,9 +181,7 @@ enum terminal_action terminal_input(struct terminal *t)
 
 void terminal_close(struct terminal *t)
 {
-	if (t->raw)
-		tcsetattr(STDIN_FILENO, TCSANOW, &saved);
-	t->raw = false;
+	restore(t);
 	is_saved = 0;
 	for (int i = 0; i < 2; i++) {
 		if (t->pipe[i] > 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The terminal as the guest's console: raw while the VM runs, always restored,
- * also when this process is killed by a fault. What is typed passes through
+ * also when a signal kills this process. What is typed passes through
  * here, so that the escape can be recognised: Ctrl-A, then
  *
  *	x	ends the VM
@@ -36,6 +36,12 @@ enum terminal_action terminal_input(struct terminal *t);
 
 /* Whether terminal_input() has left characters: it is to be called again at once. */
 bool terminal_pending(const struct terminal *t);
+
+/* SIGTSTP has come, which is blocked: stops with the terminal put back, then goes on raw. */
+void terminal_suspend(struct terminal *t);
+
+/* SIGCONT has come: whoever stopped us may have changed the terminal. */
+void terminal_resume(struct terminal *t);
 
 /* Puts the terminal back and closes the pipe; zeroed: nothing. */
 void terminal_close(struct terminal *t);

@@ -16,9 +16,19 @@
 #define STACK_SIZE (256u * 1024)
 #endif
 
+/* Nearly all: faults must find the embedder's handler, the kernel kills past one that is blocked. */
+static void set_blocked(sigset_t *set)
+{
+	static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS };
+
+	sigfillset(set);
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+		sigdelset(set, faults[i]);
+}
+
 int cv_thread_create(pthread_t *thread, const char *name, void *(*fn)(void *arg), void *arg)
 {
-	sigset_t all, saved;
+	sigset_t blocked, saved;
 	pthread_attr_t attr;
 	int err = -pthread_attr_init(&attr);
 
@@ -28,8 +38,8 @@ int cv_thread_create(pthread_t *thread, const char *name, void *(*fn)(void *arg)
 		err = -pthread_attr_setstacksize(&attr, STACK_SIZE);
 	if (!err) {
 		/* a new thread inherits the mask, so no signal finds it unprepared */
-		sigfillset(&all);
-		pthread_sigmask(SIG_SETMASK, &all, &saved);
+		set_blocked(&blocked);
+		pthread_sigmask(SIG_SETMASK, &blocked, &saved);
 		err = -pthread_create(thread, &attr, fn, arg);
 		pthread_sigmask(SIG_SETMASK, &saved, NULL);
 	}

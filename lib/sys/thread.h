@@ -8,8 +8,8 @@
 #include "base/base.h"
 
 /*
- * Starts fn(arg) in a joinable thread with every signal blocked and a stack of
- * 256 KiB.
+ * Starts fn(arg) in a joinable thread with every signal but faults blocked and a
+ * stack of 256 KiB.
  *
  * @name: at most 15 characters
  *

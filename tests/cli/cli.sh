@@ -390,16 +390,20 @@ wait_for() {
 	done
 }
 
-# on_terminal STATUS KEYS-FUNCTION GUEST-WORDS: runs on a terminal of its own
+# on_terminal STATUS KEYS-FUNCTION GUEST-WORDS [FIRST [NEXT]]: runs on a terminal of its own, with
+# these shell commands before and after
 on_terminal() {
 	local want=$1 keys=$2 params=$3
 
-	rm -f "$work"/before "$work"/after "$work"/status "$work"/tty "$work"/screen
+	rm -f "$work"/before "$work"/after "$work"/status "$work"/tty "$work"/screen \
+		"$work"/stopped
 	cat >"$work/session" <<END
 tty >"$work/tty"
 { stty -g; grep flags /proc/\$\$/fdinfo/0; } >"$work/before"
+${4:-:}
 sh -c 'echo \$\$ >"$work/pid"; exec "$crosvm" run -p "$params" "$hello"'
-echo \$? >"$work/status"
+${5:-status=\$?}
+echo \$status >"$work/status"
 { stty -g; grep flags /proc/\$\$/fdinfo/0; } >"$work/after"
 END
 	: >"$work/err"
@@ -425,6 +429,32 @@ press_nothing() { :; }
 send_term() { kill -TERM "$(cat "$work/pid")"; }
 send_int() { kill -INT "$(cat "$work/pid")"; }
 send_segv() { kill -SEGV "$(cat "$work/pid")"; }
+send_usr1() { kill -USR1 "$(cat "$work/pid")"; }
+send_rt() { kill -RTMAX "$(cat "$work/pid")"; }
+
+# Faults find the tool's handler in the library's threads too; KVM's own thread and a vCPU within
+# KVM have other masks.
+look_at_masks() {
+	local pid task mask
+
+	pid=$(cat "$work/pid")
+	for task in "/proc/$pid/task"/*; do
+		! grep -qE '^(kvm|vcpu)' "$task/comm" || continue
+		mask=$(sed -n 's/^SigBlk:[[:space:]]*//p' "$task/status")
+		[ $((0x$mask & 0x400004d8)) = 0 ] || echo "$(cat "$task/comm") $mask" >>"$work/masks"
+	done
+	kill -TERM "$pid"
+}
+
+# Stopped, the terminal is as before; continued, it is raw again.
+stop_and_continue() {
+	kill -TSTP "$(cat "$work/pid")"
+	wait_for "$work/stopped" flags
+	cmp "$work/before" "$work/stopped" || echo stopped >"$work/raw"
+	sleep 0.5
+	is_raw
+	send_term
+}
 
 group_terminal() {
 	need_kvm
@@ -439,6 +469,14 @@ group_terminal() {
 	name="SIGINT" && on_terminal 130 send_int end=halt
 	name="power-off" && on_terminal 0 press_nothing end=poweroff
 	name="panic" && on_terminal 3 press_nothing end=panic
+	name="SIGUSR1" && on_terminal 138 send_usr1 end=halt
+	name="SIGRTMAX" && on_terminal 192 send_rt end=halt
+	name="masks" && on_terminal 143 look_at_masks end=halt
+	! [ -e "$work/masks" ] || bad "faults are blocked: $(cat "$work/masks")"
+	name="SIGTSTP" && on_terminal 143 stop_and_continue end=halt 'set -m' \
+		"{ stty -g; grep flags /proc/\$\$/fdinfo/0; } >$work/stopped; fg >/dev/null; status=\$?"
+	! [ -e "$work/raw" ] || bad "the terminal is raw while it is stopped"
+	! [ -e "$work/not-raw" ] || bad "the terminal was not raw again"
 	if ! grep -qa '__[at]san_init' "$crosvm"; then
 		name="fault" && on_terminal 139 send_segv end=halt
 	fi

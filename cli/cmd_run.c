@@ -252,8 +252,12 @@ static int watch(struct run *r, struct vm_exit *x)
 
 	for (;;) {
 		fds[2].fd = r->watch_input ? STDIN_FILENO : -1;
-		if (poll(fds, 3, -1) < 0 && errno != EINTR)
+		if (poll(fds, 3, -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			cli_complain("the virtual machine cannot be watched: %s", strerror(errno));
 			return CLI_ERROR;
+		}
 		if (fds[0].revents && on_events(r, x))
 			return -1;
 		if (fds[1].revents)
@@ -275,6 +279,10 @@ static int run_vm(struct run *r)
 		return complain_error(&e);
 	status = watch(r, &x);
 	terminal_close(&r->terminal);
+	if (r->signo)
+		cli_complain("ended by signal %d (%s)", r->signo, strsignal(r->signo));
+	else if (status == CLI_ESCAPED)
+		cli_complain("ended by Ctrl-A x");
 	vm_stop(r->vm);
 	return status >= 0 ? status : exit_status(&x);
 }

@@ -85,10 +85,8 @@ static bool open_streams(void)
 	return true;
 }
 
-int main(int argc, char **argv)
+static int dispatch(int argc, char **argv)
 {
-	if (!open_streams())
-		return CLI_ERROR; /* and nobody to tell */
 	if (argc < 2) {
 		print_usage(stderr);
 		return CLI_USAGE;
@@ -102,4 +100,21 @@ int main(int argc, char **argv)
 			return commands[i].run(argc - 2, argv + 2);
 	cli_complain("command '%s' is not known, see 'crosvm help'", argv[1]);
 	return CLI_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	int status;
+
+	if (!open_streams()) {
+		cli_complain(
+			"/dev/null cannot be opened in place of a closed stream, open all three");
+		return CLI_ERROR;
+	}
+	status = dispatch(argc, argv);
+	if (fflush(stdout) || ferror(stdout)) {
+		cli_complain("standard output could not be written in full, make room for it");
+		return status == CLI_OK ? CLI_ERROR : status;
+	}
+	return status;
 }

@@ -202,6 +202,24 @@ check_json() {
 	done
 }
 
+# What is printed does not get lost in silence.
+group_full() {
+	local words
+
+	: >"$work/out"
+	for words in "devices" "devices block" "version" "help run" "--help"; do
+		name="$words on a full device"
+		# shellcheck disable=SC2086
+		"$crosvm" $words >/dev/full 2>"$work/err"
+		ended 1 $?
+		said err '^crosvm: standard output could not be written in full'
+	done
+	name="check on a full device"
+	"$crosvm" check --json >/dev/full 2>"$work/err"
+	ended 1 $?
+	said err '^crosvm: standard output could not be written in full'
+}
+
 # What is found out before the hypervisor is needed.
 group_input() {
 	local file key
@@ -370,6 +388,7 @@ group_streams() {
 	kill -TERM $pid
 	wait $pid
 	ended 143 $?
+	grep -q '^crosvm: ended by signal 15 ' "$work/ignoring" || bad "no word about the signal"
 
 	name="image in use"
 	"$crosvm" run --rwdisk disk -p end=halt "$hello" >"$work/first" 2>&1 </dev/null &
@@ -465,6 +484,7 @@ group_terminal() {
 	name="escape" && on_terminal 4 press_quit end=halt
 	! [ -e "$work/not-raw" ] || bad "the terminal was not raw"
 	said screen 'Ctrl-A a  type Ctrl-A'
+	said screen 'crosvm: ended by Ctrl-A x'
 	name="SIGTERM" && on_terminal 143 send_term end=halt
 	name="SIGINT" && on_terminal 130 send_int end=halt
 	name="power-off" && on_terminal 0 press_nothing end=poweroff

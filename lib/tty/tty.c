@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define FLUSH_AT_END_MS 1000
+#define INPUT_RETRY_NS	1000000000ull
 
 /* ---- single transfers; -EAGAIN: not now ---- */
 
@@ -75,7 +76,8 @@ static ssize_t write_some(const struct cv_tty *t, const void *buf, size_t len)
 	if (!t->out_socket && !t->out_nonblock) {
 		if (!is_ready(t->c.out_fd, POLLOUT))
 			return -EAGAIN;
-		len = cv_min(len, (size_t)PIPE_BUF);
+		/* a terminal is ready with room for less, and would block in the middle */
+		len = cv_min(len, t->out_tty ? 1 : (size_t)PIPE_BUF);
 	}
 	do
 		n = write_once(t, buf, len);
@@ -91,7 +93,7 @@ static size_t write_now(struct cv_tty *t, const uint8_t *buf, size_t len)
 	while (done < len) {
 		ssize_t n = write_some(t, buf + done, len - done);
 
-		if (n == -EAGAIN)
+		if (n == -EAGAIN || n == 0)
 			return done;
 		if (n < 0) {
 			if (!t->out_failing)
@@ -144,12 +146,14 @@ static void sync_output(struct cv_tty *t)
 	if (err) {
 		cv_log_guest(t->c.log, "%s: output is lost: %s", t->c.name, strerror(-err));
 		t->n = 0;
+		if (t->c.writable)
+			t->c.writable(t->c.ctx);
 	}
 }
 
 static bool wants_input(const struct cv_tty *t)
 {
-	return t->in_wanted && !t->in_ended;
+	return t->in_wanted && !t->in_ended && !t->in_refused;
 }
 
 /* Files cannot be watched: they are read in turns of the task instead. */
@@ -164,6 +168,8 @@ static void sync_input(struct cv_tty *t)
 {
 	int err = 0;
 
+	if (t->in_refused)
+		cv_timer_set(t->c.loop, &t->in_timer, cv_loop_now(t->c.loop) + INPUT_RETRY_NS);
 	if (!wants_input(t))
 		cv_watch_remove(&t->in_watch);
 	else if (!t->in_watch.loop)
@@ -181,6 +187,14 @@ static void on_task(struct cv_task *task)
 	struct cv_tty *t = cv_container_of(task, struct cv_tty, task);
 
 	sync_output(t);
+	sync_input(t);
+}
+
+static void on_retry(struct cv_timer *timer)
+{
+	struct cv_tty *t = cv_container_of(timer, struct cv_tty, in_timer);
+
+	t->in_refused = false;
 	sync_input(t);
 }
 
@@ -226,16 +240,19 @@ void cv_tty_init(struct cv_tty *t, const struct cv_tty_config *config)
 {
 	t->c = *config;
 	t->task = (struct cv_task){ .fn = on_task, .lock = config->lock };
+	t->in_timer = (struct cv_timer){ .fn = on_retry, .lock = config->lock };
 	t->in_watch = (struct cv_watch){ .fn = on_readable, .lock = config->lock };
 	t->out_watch = (struct cv_watch){ .fn = on_writable, .lock = config->lock };
 	if (config->in_fd >= 0) {
 		t->in_nonblock = is_nonblock(config->in_fd);
 		t->in_socket = file_type(config->in_fd) == S_IFSOCK;
+		t->in_tty = isatty(config->in_fd);
 	}
 	if (config->out_fd >= 0) {
 		t->out_nonblock = is_nonblock(config->out_fd);
 		t->out_socket = file_type(config->out_fd) == S_IFSOCK;
 		t->out_pipe = file_type(config->out_fd) == S_IFIFO;
+		t->out_tty = isatty(config->out_fd);
 	}
 	t->in_ended = config->in_fd < 0;
 }
@@ -254,8 +271,13 @@ static void flush_at_end(struct cv_tty *t)
 	int64_t end = now_ms() + FLUSH_AT_END_MS, left = FLUSH_AT_END_MS;
 	struct pollfd p = { .fd = t->c.out_fd, .events = POLLOUT };
 
-	while (t->n > 0 && left > 0 && poll(&p, 1, (int)left) > 0) {
-		flush(t);
+	while (t->n > 0 && left > 0) {
+		int n = poll(&p, 1, (int)left);
+
+		if (n > 0)
+			flush(t);
+		else if (n == 0 || errno != EINTR)
+			break;
 		left = end - now_ms();
 	}
 }
@@ -265,6 +287,7 @@ void cv_tty_fini(struct cv_tty *t)
 	if (!t || !t->c.loop)
 		return;
 	cv_task_cancel(&t->task);
+	cv_timer_cancel(&t->in_timer);
 	cv_watch_remove(&t->in_watch);
 	cv_watch_remove(&t->out_watch);
 	flush_at_end(t);
@@ -282,11 +305,17 @@ size_t cv_tty_read(struct cv_tty *t, void *buf, size_t len)
 {
 	ssize_t n;
 
-	if (t->in_ended || len == 0)
+	if (t->in_ended || t->in_refused || len == 0)
 		return 0;
 	n = read_some(t, buf, len);
 	if (n == -EAGAIN)
 		return 0;
+	/* we are in the background, or nobody has the other end open now: it comes back */
+	if (n == -EIO && t->in_tty) {
+		t->in_refused = true;
+		cv_loop_post(t->c.loop, &t->task);
+		return 0;
+	}
 	if (n <= 0)
 		t->in_ended = true;
 	return n > 0 ? (size_t)n : 0;

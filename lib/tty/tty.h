@@ -7,7 +7,7 @@
  * terminal or pipe is often shared with the shell that started us. Descriptors
  * that are non-blocking already are used as they are, sockets with
  * MSG_DONTWAIT, others only after poll() has said that they are ready, in
- * pieces of at most PIPE_BUF bytes. (The opener of FILE options gives us
+ * pieces of at most PIPE_BUF bytes, to terminals byte by byte. (The opener of FILE options gives us
  * non-blocking descriptions of our own where the system allows it.)
  *
  * Input is pulled: while it is wanted, readable() is called when some is there,
@@ -41,8 +41,11 @@ struct cv_tty {
 	struct cv_tty_config c;
 	struct cv_watch in_watch, out_watch;
 	struct cv_task task; /* brings the watches in line with what follows */
+	struct cv_timer in_timer;
 	bool in_wanted, in_ended;
+	bool in_refused; /* a terminal has nothing for us at present; until the timer fires */
 	bool in_socket, out_socket, out_pipe; /* kinds that need calls of their own */
+	bool in_tty, out_tty;
 	bool in_nonblock, out_nonblock;
 	bool out_failing; /* the last write failed; told already */
 	uint32_t head, n; /* the buffered output: n bytes from head on, round about */

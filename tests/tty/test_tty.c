@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -213,6 +214,82 @@ START_TEST(output_of_all_kinds)
 }
 END_TEST
 
+static int open_raw_pty(int *master)
+{
+	struct termios raw;
+	int slave;
+
+	ck_assert_int_eq(openpty(master, &slave, NULL, NULL, NULL), 0);
+	tcgetattr(slave, &raw);
+	cfmakeraw(&raw);
+	tcsetattr(slave, TCSANOW, &raw);
+	return slave;
+}
+
+/* A terminal is ready for writing long before it has room for all of a piece. */
+START_TEST(a_terminal_does_not_block)
+{
+	static struct dev d;
+	static char text[100000];
+	int master, slave = open_raw_pty(&master);
+
+	alarm(10);
+	open_dev(&d, -1, slave);
+	ck_assert_uint_lt(cv_tty_write(&d.tty, text, sizeof(text)), sizeof(text));
+	cv_loop_dispatch(d.loop);
+	ck_assert_uint_eq(cv_tty_room(&d.tty), 0);
+	close_dev(&d);
+	alarm(0);
+	close(slave);
+	close(master);
+}
+END_TEST
+
+/* Nobody at the other end of a terminal is not the end. */
+START_TEST(input_comes_back)
+{
+	static struct dev d;
+	int master, slave = open_raw_pty(&master);
+	char name[64];
+
+	ck_assert_int_eq(ttyname_r(slave, name, sizeof(name)), 0);
+	close(slave);
+	open_dev(&d, master, -1);
+	d.room = 100;
+	cv_tty_want_input(&d.tty, true);
+	cv_loop_dispatch(d.loop);
+	ck_assert_uint_eq(cv_loop_dispatch(d.loop), 0); /* no spinning */
+	slave = open(name, O_RDWR | O_NOCTTY);
+	ck_assert_int_eq(write(slave, "back", 4), 4);
+	cv_loop_fake_advance(d.loop, 999999999);
+	ck_assert_uint_eq(d.n_got, 0);
+	cv_loop_fake_advance(d.loop, 1);
+	ck_assert_uint_eq(d.n_got, 4);
+	close_dev(&d);
+	close(slave);
+	close(master);
+}
+END_TEST
+
+/* The output cannot be watched any more: it is lost, and the device is told to go on. */
+START_TEST(lost_output_makes_room)
+{
+	static struct dev d;
+	int fds[2];
+
+	ck_assert_int_eq(pipe(fds), 0);
+	open_dev(&d, -1, fds[1]);
+	fill(&d);
+	ck_assert_uint_eq(cv_tty_room(&d.tty), 0);
+	close(fds[1]);
+	cv_loop_dispatch(d.loop);
+	ck_assert_uint_eq(cv_tty_room(&d.tty), CV_TTY_BUF);
+	ck_assert_uint_eq(d.n_writable, 1);
+	close_dev(&d);
+	close(fds[0]);
+}
+END_TEST
+
 START_TEST(no_output_takes_everything)
 {
 	static struct dev d;
@@ -274,6 +351,12 @@ static void *drain_slowly(void *arg)
 	return n;
 }
 
+static void *drain_late(void *arg)
+{
+	usleep(50000);
+	return drain_slowly(arg);
+}
+
 START_TEST(last_words_are_kept)
 {
 	static struct dev d;
@@ -295,5 +378,41 @@ START_TEST(last_words_are_kept)
 }
 END_TEST
 
+static void nothing(int sig)
+{
+	(void)sig;
+}
+
+START_TEST(last_words_despite_signals)
+{
+	const struct itimerval often = { { 0, 2000 }, { 0, 2000 } }, never = { 0 };
+	struct sigaction on_alarm = { .sa_handler = nothing };
+	static struct dev d;
+	size_t total, *seen;
+	sigset_t set;
+	pthread_t t;
+	int fds[2];
+
+	ck_assert_int_eq(pipe(fds), 0);
+	open_dev(&d, -1, fds[1]);
+	total = fill(&d);
+	sigemptyset(&set);
+	sigaddset(&set, SIGALRM);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	pthread_create(&t, NULL, drain_late, &fds[0]);
+	sigaction(SIGALRM, &on_alarm, NULL);
+	setitimer(ITIMER_REAL, &often, NULL);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	close_dev(&d);
+	setitimer(ITIMER_REAL, &never, NULL);
+	close(fds[1]);
+	pthread_join(t, (void **)&seen);
+	ck_assert_uint_eq(*seen, total);
+	free(seen);
+}
+END_TEST
+
 CHECK_MAIN("tty", input_of_all_kinds, input_from_a_file, output_of_all_kinds,
-	   no_output_takes_everything, broken_output, last_words_are_kept)
+	   no_output_takes_everything, broken_output, last_words_are_kept,
+	   a_terminal_does_not_block, input_comes_back, lost_output_makes_room,
+	   last_words_despite_signals)

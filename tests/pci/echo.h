@@ -66,6 +66,14 @@ static inline void echo_kick(void *self CV_UNUSED, struct cv_vq *vq, unsigned in
 	cv_vq_notify(vq);
 }
 
+/* Nothing is ever in flight. */
+static inline void echo_queue_stop(void *self, struct cv_vq *vq, unsigned int index)
+{
+	(void)self;
+	(void)vq;
+	(void)index;
+}
+
 static inline void echo_stop(void *self)
 {
 	((struct echo *)self)->n_stops++;
@@ -83,6 +91,7 @@ static const struct cv_virtio_ops echo_virtio = {
 	.start = echo_start,
 	.kick = echo_kick,
 	.stop = echo_stop,
+	.queue_stop = echo_queue_stop,
 };
 
 static const struct cv_class echo_class = {

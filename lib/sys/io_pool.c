@@ -36,7 +36,7 @@ struct cv_io_pool {
 	pthread_mutex_t mutex; /* guards what follows */
 	pthread_cond_t work;
 	struct cv_list jobs, finished;
-	unsigned int n_threads, n_idle;
+	unsigned int n_jobs, n_threads, n_idle;
 	bool quit;
 	struct worker workers[MAX_THREADS];
 };
@@ -49,6 +49,7 @@ static struct cv_io_req *next_job(struct cv_io_pool *p)
 
 	if (!node)
 		return NULL;
+	p->n_jobs--;
 	return cv_list_entry(node, struct cv_io_req, node);
 }
 
@@ -131,27 +132,37 @@ static void work_here(struct cv_io_pool *p)
 	}
 }
 
-/* How many threads a handover should find or start; the mutex is held. */
-static unsigned int wanted(const struct cv_io_pool *p, unsigned int parallel)
+/* Idle threads that no earlier job is waiting for: one that was signalled counts as idle until it
+ * runs. The mutex is held. */
+static unsigned int n_free(const struct cv_io_pool *p)
 {
-	unsigned int busy = p->n_threads - p->n_idle, max = MAX_THREADS;
+	return p->n_idle - cv_min(p->n_idle, p->n_jobs);
+}
+
+/* How many threads a handover should find or start; the mutex is held. */
+static unsigned int wanted(unsigned int n_busy, unsigned int parallel)
+{
+	unsigned int max = MAX_THREADS;
 
 	if (parallel > 0)
 		return cv_min(parallel, max);
 	/* one is enough, unless it may be sitting in a long operation */
-	return busy < 2;
+	return n_busy < 2;
 }
 
 void cv_io_pool_give(struct cv_io_pool *p, struct cv_list *jobs, unsigned int parallel)
 {
 	struct cv_list *node;
-	unsigned int n_wake;
+	unsigned int n_wake, ready;
 
 	pthread_mutex_lock(&p->mutex);
-	for (node = cv_list_pop(jobs); node; node = cv_list_pop(jobs))
+	ready = n_free(p);
+	n_wake = wanted(p->n_threads - ready, parallel);
+	for (node = cv_list_pop(jobs); node; node = cv_list_pop(jobs)) {
 		cv_list_add_tail(&p->jobs, node);
-	n_wake = wanted(p, parallel);
-	for (unsigned int i = p->n_idle; i < n_wake; i++)
+		p->n_jobs++;
+	}
+	for (unsigned int i = ready; i < n_wake; i++)
 		if (!start_thread(p))
 			break;
 	if (p->n_threads == 0)

@@ -676,6 +676,57 @@ START_TEST(threads_come_and_go)
 }
 END_TEST
 
+/* Hands over what blocks, and at once what does not: whether the second waits for the first. */
+static bool waits(struct fixture *f)
+{
+	char c;
+	int p[2];
+	struct cv_io_file pipe_file = { 0 };
+	struct op o = { .req = { .op = CV_IO_READ, .file = &pipe_file, .n_iov = 1 }, .f = f };
+	struct op sync = { .req = { .op = CV_IO_FSYNC } };
+	bool late;
+
+	ck_assert_int_eq(pipe(p), 0);
+	pipe_file.fd = p[0];
+	o.iov[0] = (struct iovec){ &c, 1 };
+	o.req.iov = o.iov;
+	o.req.off = UINT64_MAX; /* wherever it is */
+	o.req.done = op_done;
+	sync.req.file = &f->file;
+	sync.req.done = op_done;
+	sync.f = f;
+	pthread_mutex_lock(&f->lock);
+	cv_io_submit(f->io, &o.req);
+	cv_io_flush(f->io);
+	cv_io_submit(f->io, &sync.req);
+	cv_io_flush(f->io);
+	pthread_mutex_unlock(&f->lock);
+	for (int i = 0; i < 200 && sync.n_done == 0; i++)
+		if (cv_loop_dispatch(f->loop) == 0)
+			usleep(1000);
+	late = sync.n_done == 0;
+	ck_assert_int_eq(write(p[1], "x", 1), 1);
+	ck_assert_int_eq(finish(f, &o) | finish(f, &sync), 0);
+	close(p[0]);
+	close(p[1]);
+	return late;
+}
+
+static void side_by_side(struct fixture *f)
+{
+	ck_assert_int_eq(range(f, CV_IO_FSYNC, 0, 0, false), 0);
+	usleep(10000); /* one thread is idle now */
+	ck_assert_uint_eq(cv_io_pool_threads(cv_io_get_pool(f->io)), 1);
+	ck_assert(!waits(f));
+}
+
+START_TEST(nothing_waits_behind_what_blocks)
+{
+	for (int i = 0; i < 20; i++)
+		each_engine(side_by_side, memory_file);
+}
+END_TEST
+
 /* AddressSanitizer itself dies without memory. */
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
@@ -740,4 +791,4 @@ CHECK_MAIN("io", engines_do_the_same, past_the_end_reads_zeroes, partly_cached_r
 	   more_iovecs_than_a_call_takes, discard_and_zero, errors_reach_the_completion,
 	   sealed_file, file_size_limit, not_a_disk, bad_depth, auto_always_works, no_descriptors,
 	   completions_submit_more, drain_waits_for_all, cancel_does_not_wait_for_all,
-	   threads_come_and_go, no_threads_to_be_had, guard)
+	   threads_come_and_go, nothing_waits_behind_what_blocks, no_threads_to_be_had, guard)

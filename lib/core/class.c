@@ -146,14 +146,16 @@ static int open_path(const struct opening *o, struct vm_error *e)
 	return fd;
 }
 
-/* A description of our own behind the caller's descriptor, with its access; or -errno. */
+/* A description of our own behind the caller's descriptor, with its access and what it promises of
+ * writes; or -errno. */
 static int reopen(int given, int flags)
 {
+	const int kept = flags & (O_ACCMODE | O_DIRECT | O_DSYNC | O_SYNC);
 	char path[32];
 	int fd;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", given);
-	fd = open(path, (flags & O_ACCMODE) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	fd = open(path, kept | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	return fd < 0 ? -errno : fd;
 }
 

@@ -224,6 +224,30 @@ START_TEST(image_by_descriptor)
 }
 END_TEST
 
+/* What the caller's descriptor promises of writes holds for ours. */
+START_TEST(image_descriptor_keeps_its_manners)
+{
+	static const int manners[] = { O_DSYNC, O_SYNC, O_DIRECT };
+	struct disk_config *a;
+	char text[64];
+
+	enter();
+	make_file("a.img", "disk");
+	for (size_t i = 0; i < CV_LEN(manners); i++) {
+		int fd = open("a.img", O_RDWR | manners[i]);
+
+		if (fd < 0) /* not every file system has O_DIRECT */
+			continue;
+		snprintf(text, sizeof(text), "fd=%d", fd);
+		a = configure(&disk, text);
+		ck_assert_int_eq(fcntl(fd_of(&a->path), F_GETFL) & (O_SYNC | O_DIRECT), manners[i]);
+		cv_class_config_destroy(&disk, a);
+		close(fd);
+	}
+	leave();
+}
+END_TEST
+
 START_TEST(image_descriptor_of_the_wrong_kind)
 {
 	char text[64];
@@ -389,6 +413,7 @@ START_TEST(classes_by_name)
 END_TEST
 
 CHECK_MAIN("class", image_opens_and_locks, what_is_no_image, image_without_permission,
-	   image_by_descriptor, image_descriptor_of_the_wrong_kind, memfd_is_an_image,
+	   image_by_descriptor, image_descriptor_keeps_its_manners,
+	   image_descriptor_of_the_wrong_kind, memfd_is_an_image,
 	   failure_leaves_other_descriptors_alone, streams, fifos, shared_streams_stay_blocking,
 	   classes_by_name)

@@ -162,8 +162,9 @@ static void io_done(struct cv_io_req *io, int err)
 {
 	struct cv_disk_req *req = cv_container_of(io, struct cv_disk_req, io);
 
-	/* a discard is advice: a file system without holes has followed it already */
-	if (req->op == CV_DISK_DISCARD && (err == -EOPNOTSUPP || err == -ENOSYS))
+	/* a discard is advice: a file system without holes has followed it already, and so has a
+	 * device that gives back larger units only */
+	if (req->op == CV_DISK_DISCARD && (err == -EOPNOTSUPP || err == -ENOSYS || err == -EINVAL))
 		err = 0;
 	req->done(req, err);
 }
@@ -299,16 +300,16 @@ static int set_direct(struct raw *r, const char *name, struct vm_error *e)
 	return 0;
 }
 
-/* A block device's own units; advice for the driver, so failures do not matter. */
+/* A block device's own units. The logical one binds; the physical one is advice for the driver. */
 static void ask_device(struct raw *r)
 {
-	unsigned int physical = 0, discard = 0;
-	int fd = cv_fd_get(&r->fd);
+	unsigned int physical = 0;
+	int logical = 0, fd = cv_fd_get(&r->fd);
 
+	if (ioctl(fd, BLKSSZGET, &logical) == 0 && logical > 0 && cv_is_pow2((uint64_t)logical))
+		r->disk.block_size = cv_max(r->disk.block_size, (uint32_t)logical);
 	if (ioctl(fd, BLKPBSZGET, &physical) == 0 && cv_is_pow2(physical))
-		r->disk.physical_size = cv_max(physical, r->disk.block_size);
-	if (ioctl(fd, BLKIOOPT, &discard) == 0 && cv_is_pow2(discard) && discard >= SECTOR)
-		r->disk.discard_alignment = discard;
+		r->disk.physical_size = physical;
 }
 
 static int take_file(struct raw *r, const struct cv_disk_config *c, struct vm_error *e)
@@ -367,13 +368,14 @@ static int open_stages(struct raw *r, const struct cv_disk_config *c, struct vm_
 	/* an fd from the caller may be O_DIRECT already */
 	if (!err && (c->direct || r->file.direct))
 		err = set_direct(r, c->name, e);
+	r->disk.physical_size = PAGE;
+	if (!err && r->file.block)
+		ask_device(r);
+	r->disk.physical_size = cv_max(r->disk.physical_size, r->disk.block_size);
+	r->disk.discard_alignment = r->disk.physical_size;
 	err = err ?: check_size(r, c->name, e);
 	if (err)
 		return err;
-	r->disk.physical_size = cv_max(PAGE, r->disk.block_size);
-	r->disk.discard_alignment = r->disk.physical_size;
-	if (r->file.block)
-		ask_device(r);
 	err = cv_io_create(&r->io, c->engine, c->loop, c->lock, c->depth, e);
 	return err ? cv_err_prefix(e, err, "%s", c->name) : 0;
 }

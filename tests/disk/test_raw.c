@@ -2,7 +2,10 @@
 /* Raw images: what is refused at the opening, and every operation, cached and O_DIRECT. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/loop.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -347,5 +350,52 @@ START_TEST(resize)
 }
 END_TEST
 
+/* A loop device with blocks of 4096 bytes over @fd, gone when it is closed; -1: none to be had. */
+static int block_device(int fd)
+{
+	struct loop_config c = { .fd = (uint32_t)fd,
+				 .block_size = 4096,
+				 .info = { .lo_flags = LO_FLAGS_AUTOCLEAR } };
+	int dev, n, ctl = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+	char path[32];
+
+	if (ctl < 0)
+		return -1;
+	n = ioctl(ctl, LOOP_CTL_GET_FREE);
+	close(ctl);
+	snprintf(path, sizeof(path), "/dev/loop%d", n);
+	dev = n < 0 ? -1 : open(path, O_RDWR | O_CLOEXEC);
+	if (dev >= 0 && ioctl(dev, LOOP_CONFIGURE, &c) < 0) {
+		close(dev);
+		return -1;
+	}
+	return dev;
+}
+
+START_TEST(large_device_blocks)
+{
+	struct fixture f = { .fd = image(SIZE) };
+	int dev = block_device(f.fd);
+	uint8_t buf[4096] = { 1 };
+
+	if (dev < 0) { /* no loop devices, or not for us */
+		close(f.fd);
+		return;
+	}
+	ck_assert_int_eq(cv_loop_create(&f.loop, NULL), 0);
+	ck_assert_int_eq(try_open(&f, dev, false, false, NULL), 0);
+	close(dev);
+	ck_assert_uint_eq(f.disk->block_size, 4096);
+	ck_assert_uint_ge(f.disk->physical_size, 4096);
+	ck_assert_uint_eq(f.disk->discard_alignment, f.disk->physical_size);
+	ck_assert_int_eq(transfer(&f, CV_DISK_WRITE, buf, sizeof(buf), 4096), 0);
+	/* smaller than the device can: nothing happens, and that is no failure */
+	ck_assert_int_eq(range(&f, CV_DISK_DISCARD, 512, 512), 0);
+	ck_assert_int_eq(transfer(&f, CV_DISK_READ, buf, sizeof(buf), 4096), 0);
+	ck_assert_uint_eq(buf[0], 1);
+	teardown(&f);
+}
+END_TEST
+
 CHECK_MAIN("raw", bad_images, direct_or_not, facts, any_buffer_will_do, bounced_side_by_side,
-	   flush_discard_zero, read_only, truncated_behind_our_back, resize)
+	   flush_discard_zero, read_only, truncated_behind_our_back, resize, large_device_blocks)

@@ -82,7 +82,7 @@ static int take(struct parse *p, const struct cli_option *o, const char *shown, 
 		return CLI_USAGE;
 	}
 	p->seen |= bit;
-	return o->take(p->ctx, value) ? CLI_USAGE : CLI_OK;
+	return o->take(p->ctx, shown, value) ? CLI_USAGE : CLI_OK;
 }
 
 static int unknown(struct parse *p, const char *shown)

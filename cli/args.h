@@ -22,8 +22,8 @@ struct cli_option {
 	const char *value; /* what the help calls the value; NULL: a flag */
 	bool repeatable;
 	const char *help;
-	/* 0, or -1 after printing what is wrong; @value is NULL for a flag */
-	int (*take)(void *ctx, const char *value);
+	/* 0, or -1 after printing what is wrong; @option: as typed; @value: NULL for a flag */
+	int (*take)(void *ctx, const char *option, const char *value);
 };
 
 struct cli_command {

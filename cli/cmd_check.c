@@ -7,8 +7,9 @@
 
 #include "args.h"
 
-static int take_json(void *ctx, const char *value)
+static int take_json(void *ctx, const char *option, const char *value)
 {
+	(void)option;
 	(void)value;
 	*(bool *)ctx = true;
 	return 0;

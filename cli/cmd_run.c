@@ -41,9 +41,38 @@ static void on_log(void *user, enum vm_log_level level, const char *text)
 	fprintf(stderr, "crosvm: %s%s\n", names[level], text);
 }
 
-static int complain_error(const struct vm_error *e)
+/* @typed: the option in question, NULL for none */
+static int complain_about(const char *typed, const char *text)
 {
-	cli_complain("%s", e->text);
+	cli_complain("%s%s%s", typed ? typed : "", typed ? ": " : "", text);
+	return CLI_ERROR;
+}
+
+/* The library names fields of the configuration; the user knows options. */
+static int complain_error(const struct run_options *o, const struct vm_error *e)
+{
+	const struct {
+		const char *field, *typed;
+	} fields[] = { { "memory: ", o->memory_typed },
+		       { "guest memory: ", o->memory_typed },
+		       { "initrd ", o->initrd_typed },
+		       { "cpu_affinity: ", o->affinity_typed } };
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		if (strncmp(e->text, fields[i].field, strlen(fields[i].field)) == 0)
+			return complain_about(fields[i].typed, e->text);
+	return complain_about(NULL, e->text);
+}
+
+/* More memory than the host has is found out before the hypervisor spends seconds on it. */
+static int check_memory(const struct run_options *o)
+{
+	long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+
+	if (pages <= 0 || o->memory / (uint64_t)page <= (uint64_t)pages)
+		return CLI_OK;
+	cli_complain("%s: this host has %llu MiB of memory, ask for less", o->memory_typed,
+		     (unsigned long long)pages * (unsigned long long)page >> 20);
 	return CLI_ERROR;
 }
 
@@ -52,7 +81,7 @@ static int add_serial(struct run *r, unsigned int num, const struct run_serial *
 		      bool *input_taken)
 {
 	char *options = NULL, *path = NULL;
-	char input[64] = "";
+	char input[64] = "", port[16];
 	int n;
 
 	if (s->type == RUN_SERIAL_FILE) {
@@ -76,7 +105,8 @@ static int add_serial(struct run *r, unsigned int num, const struct run_serial *
 		cli_complain("out of memory");
 		return -1;
 	}
-	return run_add_device(&r->options, "serial", options);
+	snprintf(port, sizeof(port), "num=%u", num);
+	return run_add_device(&r->options, "serial", options, "--serial", port);
 }
 
 /* Whether the guest's console is on our standard input and output. */
@@ -142,9 +172,15 @@ static int create(struct run *r)
 	}
 	err = vm_create(&config, &r->vm, &e);
 	free(cmdline);
-	for (unsigned int i = 0; i < o->n_devices && !err; i++)
-		err = vm_add_device(r->vm, o->devices[i].type, o->devices[i].options, NULL, &e);
-	return err ? complain_error(&e) : CLI_OK;
+	if (err)
+		return complain_error(o, &e);
+	for (unsigned int i = 0; i < o->n_devices; i++) {
+		const struct run_device *d = &o->devices[i];
+
+		if (vm_add_device(r->vm, d->type, d->options, NULL, &e))
+			return complain_about(d->typed, e.text);
+	}
+	return check_memory(o);
 }
 
 /* Signals that end or stop us arrive in our loop; the library's threads block all of them. Those that
@@ -276,7 +312,7 @@ static int run_vm(struct run *r)
 	int status;
 
 	if (vm_start(r->vm, &e))
-		return complain_error(&e);
+		return complain_error(&r->options, &e);
 	status = watch(r, &x);
 	terminal_close(&r->terminal);
 	if (r->signo)

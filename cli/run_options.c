@@ -14,6 +14,12 @@ static int no_memory(void)
 	return -1;
 }
 
+/* What the library's complaints about it are to begin with. */
+static int typed(char **to, const char *option, const char *value)
+{
+	return asprintf(to, "%s %s", option, value) < 0 ? no_memory() : 0;
+}
+
 /* A whole decimal number from @min to @max. */
 static int number(const char *what, const char *text, uint64_t min, uint64_t max, uint64_t *val)
 {
@@ -29,7 +35,7 @@ static int number(const char *what, const char *text, uint64_t min, uint64_t max
 	return 0;
 }
 
-static int take_mem(void *ctx, const char *text)
+static int take_mem(void *ctx, const char *option, const char *text)
 {
 	static const char suffixes[] = "KMGT";
 	struct run_options *r = ctx;
@@ -46,20 +52,20 @@ static int take_mem(void *ctx, const char *text)
 	}
 	if (!isdigit((unsigned char)text[0]) || *end || errno || r->memory == 0 ||
 	    r->memory > UINT64_MAX >> shift) {
-		cli_complain("--mem: '%s' is not a size, give MiB or a number with K, M or G",
+		cli_complain("%s: '%s' is not a size, give MiB or a number with K, M or G", option,
 			     text);
 		return -1;
 	}
 	r->memory <<= shift;
-	return 0;
+	return typed(&r->memory_typed, option, text);
 }
 
-static int take_cpus(void *ctx, const char *text)
+static int take_cpus(void *ctx, const char *option, const char *text)
 {
 	struct run_options *r = ctx;
 	uint64_t val;
 
-	if (number("--cpus", text, 1, 64, &val))
+	if (number(option, text, 1, 64, &val))
 		return -1;
 	r->vcpus = (uint32_t)val;
 	return 0;
@@ -88,7 +94,7 @@ static int take_cpu_range(struct run_options *r, char *part)
 	return 0;
 }
 
-static int take_affinity(void *ctx, const char *text)
+static int take_affinity(void *ctx, const char *option, const char *text)
 {
 	struct run_options *r = ctx;
 	char *copy = strdup(text), *rest = copy, *part;
@@ -99,7 +105,7 @@ static int take_affinity(void *ctx, const char *text)
 	while (!err && (part = strsep(&rest, ",")))
 		err = take_cpu_range(r, part);
 	free(copy);
-	return err;
+	return err ? err : typed(&r->affinity_typed, option, text);
 }
 
 int run_add_params(struct run_options *r, const char *text)
@@ -113,8 +119,9 @@ int run_add_params(struct run_options *r, const char *text)
 	return 0;
 }
 
-static int take_params(void *ctx, const char *text)
+static int take_params(void *ctx, const char *option, const char *text)
 {
+	(void)option;
 	return run_add_params(ctx, text);
 }
 
@@ -135,27 +142,24 @@ char *run_quote(const char *text)
 	return quoted;
 }
 
-int run_add_device(struct run_options *r, const char *type, char *options)
+int run_add_device(struct run_options *r, const char *type, char *options, const char *option,
+		   const char *value)
 {
 	struct run_device *d = &r->devices[r->n_devices];
 
 	if (r->n_devices == RUN_MAX_DEVICES) {
-		cli_complain("%s: at most %d devices can be given", type, RUN_MAX_DEVICES);
+		cli_complain("%s %s: at most %d devices can be given, leave some out", option,
+			     value, RUN_MAX_DEVICES);
 		free(options);
 		return -1;
 	}
 	d->type = strdup(type);
 	d->options = options;
-	if (!d->type || !d->options) {
-		free(d->type);
-		free(d->options);
-		return no_memory();
-	}
-	r->n_devices++;
-	return 0;
+	r->n_devices++; /* from here on run_options_fini() frees it */
+	return d->type ? typed(&d->typed, option, value) : no_memory();
 }
 
-static int add_disk(struct run_options *r, const char *path, bool read_only)
+static int add_disk(struct run_options *r, const char *option, const char *path, bool read_only)
 {
 	char *quoted = run_quote(path), *options = NULL;
 	int n;
@@ -167,10 +171,10 @@ static int add_disk(struct run_options *r, const char *path, bool read_only)
 	if (n < 0)
 		return no_memory();
 	r->n_disks++;
-	return run_add_device(r, "block", options);
+	return run_add_device(r, "block", options, option, path);
 }
 
-static int add_root(struct run_options *r, const char *path, bool read_only)
+static int add_root(struct run_options *r, const char *option, const char *path, bool read_only)
 {
 	char text[32];
 
@@ -179,42 +183,45 @@ static int add_root(struct run_options *r, const char *path, bool read_only)
 		return -1;
 	}
 	if (r->n_disks >= 26) {
-		cli_complain("the root disk %s comes after 26 others, put it first", path);
+		cli_complain("%s %s: the root disk comes after 26 others, put it first", option,
+			     path);
 		return -1;
 	}
 	r->has_root = true;
 	snprintf(text, sizeof(text), "root=/dev/vd%c %s", 'a' + (int)r->n_disks,
 		 read_only ? "ro" : "rw");
-	return run_add_params(r, text) ? -1 : add_disk(r, path, read_only);
+	return run_add_params(r, text) ? -1 : add_disk(r, option, path, read_only);
 }
 
-static int take_root(void *ctx, const char *path)
+static int take_root(void *ctx, const char *option, const char *path)
 {
-	return add_root(ctx, path, true);
+	return add_root(ctx, option, path, true);
 }
 
-static int take_rwroot(void *ctx, const char *path)
+static int take_rwroot(void *ctx, const char *option, const char *path)
 {
-	return add_root(ctx, path, false);
+	return add_root(ctx, option, path, false);
 }
 
-static int take_disk(void *ctx, const char *path)
+static int take_disk(void *ctx, const char *option, const char *path)
 {
-	return add_disk(ctx, path, true);
+	return add_disk(ctx, option, path, true);
 }
 
-static int take_rwdisk(void *ctx, const char *path)
+static int take_rwdisk(void *ctx, const char *option, const char *path)
 {
-	return add_disk(ctx, path, false);
+	return add_disk(ctx, option, path, false);
 }
 
-static int take_initrd(void *ctx, const char *path)
+static int take_initrd(void *ctx, const char *option, const char *path)
 {
-	((struct run_options *)ctx)->initrd = path;
-	return 0;
+	struct run_options *r = ctx;
+
+	r->initrd = path;
+	return typed(&r->initrd_typed, option, path);
 }
 
-static int take_device(void *ctx, const char *text)
+static int take_device(void *ctx, const char *option, const char *text)
 {
 	struct run_options *r = ctx;
 	const char *comma = strchr(text, ',');
@@ -226,7 +233,7 @@ static int take_device(void *ctx, const char *text)
 	snprintf(type, sizeof(type), "%.*s", comma ? (int)(comma - text) : (int)strlen(text), text);
 	if (strcmp(type, "block") == 0)
 		r->n_disks++;
-	return run_add_device(r, type, options);
+	return run_add_device(r, type, options, option, text);
 }
 
 struct serial_words {
@@ -305,8 +312,9 @@ static int store_serial(struct run_options *r, const struct serial_words *w)
 	return 0;
 }
 
-static int take_serial(void *ctx, const char *text)
+static int take_serial(void *ctx, const char *option, const char *text)
 {
+	(void)option;
 	struct serial_words w = { .serial = { .type = RUN_SERIAL_SINK }, .num = 1 };
 	char *copy = strdup(text), *rest = copy, *key;
 	int err = 0;
@@ -327,8 +335,9 @@ static int take_serial(void *ctx, const char *text)
 	return err;
 }
 
-static int take_protocol(void *ctx, const char *text)
+static int take_protocol(void *ctx, const char *option, const char *text)
 {
+	(void)option;
 	static const char *const names[] = { "auto", "linux", "pvh" };
 	struct run_options *r = ctx;
 
@@ -341,8 +350,9 @@ static int take_protocol(void *ctx, const char *text)
 	return -1;
 }
 
-static int take_log_level(void *ctx, const char *text)
+static int take_log_level(void *ctx, const char *option, const char *text)
 {
+	(void)option;
 	static const char *const names[] = { "error", "warn", "info", "debug" };
 	struct run_options *r = ctx;
 
@@ -355,23 +365,26 @@ static int take_log_level(void *ctx, const char *text)
 	return -1;
 }
 
-static int take_reboot(void *ctx, const char *text)
+static int take_reboot(void *ctx, const char *option, const char *text)
 {
+	(void)option;
 	(void)text;
 	((struct run_options *)ctx)->reboot = true;
 	return 0;
 }
 
-static int take_no_acpi(void *ctx, const char *text)
+static int take_no_acpi(void *ctx, const char *option, const char *text)
 {
+	(void)option;
 	(void)text;
 	((struct run_options *)ctx)->no_acpi = true;
 	return 0;
 }
 
 /* Devices run in this process whether it is given or not; scripts written for crosvm give it. */
-static int take_disable_sandbox(void *ctx, const char *text)
+static int take_disable_sandbox(void *ctx, const char *option, const char *text)
 {
+	(void)option;
 	(void)ctx;
 	(void)text;
 	return 0;
@@ -417,8 +430,12 @@ void run_options_fini(struct run_options *r)
 	for (unsigned int i = 0; i < r->n_devices; i++) {
 		free(r->devices[i].type);
 		free(r->devices[i].options);
+		free(r->devices[i].typed);
 	}
 	for (unsigned int i = 0; i < RUN_N_SERIALS; i++)
 		free(r->serials[i].path);
 	free(r->params);
+	free(r->memory_typed);
+	free(r->initrd_typed);
+	free(r->affinity_typed);
 }

@@ -25,6 +25,7 @@ struct run_serial {
 /* A device as vm_add_device() takes it. */
 struct run_device {
 	char *type, *options;
+	char *typed; /* the option and its value, for complaints */
 };
 
 struct run_options {
@@ -41,6 +42,7 @@ struct run_options {
 	bool has_root;
 	struct run_serial serials[RUN_N_SERIALS];
 	bool any_serial;
+	char *memory_typed, *initrd_typed, *affinity_typed; /* as a device's; NULL: not given */
 	uint32_t affinity[RUN_MAX_AFFINITY];
 	size_t n_affinity;
 };
@@ -55,8 +57,10 @@ int run_add_params(struct run_options *r, const char *text);
 /* The text as a value in an option string: commas doubled. NULL after a complaint. */
 char *run_quote(const char *text);
 
-/* Adds a device; takes @options over. 0, or -1 after a complaint. */
-int run_add_device(struct run_options *r, const char *type, char *options);
+/* Adds a device; takes @options over; @option and @value are for complaints. 0, or -1 after a
+ * complaint. */
+int run_add_device(struct run_options *r, const char *type, char *options, const char *option,
+		   const char *value);
 
 void run_options_fini(struct run_options *r);
 

@@ -68,12 +68,13 @@ static int check_numbers(const struct vm_config *c, struct vm_error *e)
 			      (unsigned long long)memory);
 	if (!cv_is_aligned(memory, CV_PAGE_SIZE))
 		return cv_err(e, -EINVAL,
-			      "memory: %llu bytes are not a multiple of 4096, round them",
+			      "memory: %llu bytes are not a multiple of 4096, give whole MiB",
 			      (unsigned long long)memory);
 	if (memory > 1ull << 45)
-		return cv_err(e, -EINVAL,
-			      "memory: %llu bytes are more than a VM can address, give less",
-			      (unsigned long long)memory);
+		return cv_err(
+			e, -EINVAL,
+			"memory: %llu bytes are more than a VM can address, give 32 TiB at most",
+			(unsigned long long)memory);
 	if (c->vcpus > CV_MACHINE_MAX_VCPUS)
 		return cv_err(e, -EINVAL, "vcpus: %u are too many, give 1 to %d", c->vcpus,
 			      CV_MACHINE_MAX_VCPUS);

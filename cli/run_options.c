@@ -312,6 +312,23 @@ static int store_serial(struct run_options *r, const struct serial_words *w)
 	return 0;
 }
 
+/* The next pair: up to a single comma; a double one stands for one within a value. */
+static char *next_pair(char **rest)
+{
+	char *pair = *rest, *from = pair, *to = pair;
+
+	if (!pair)
+		return NULL;
+	for (; *from && (*from != ',' || from[1] == ','); from++) {
+		if (*from == ',')
+			from++;
+		*to++ = *from;
+	}
+	*rest = *from ? from + 1 : NULL;
+	*to = '\0';
+	return pair;
+}
+
 static int take_serial(void *ctx, const char *option, const char *text)
 {
 	(void)option;
@@ -321,7 +338,7 @@ static int take_serial(void *ctx, const char *option, const char *text)
 
 	if (!copy)
 		return no_memory();
-	while (!err && (key = strsep(&rest, ","))) {
+	while (!err && (key = next_pair(&rest))) {
 		char *value = strchr(key, '=');
 
 		if (value)

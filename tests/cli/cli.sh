@@ -354,6 +354,8 @@ group_streams() {
 	run 0 run --serial "type=file,path=log" "$hello"
 	[ "$(tr '\n' ' ' <log)" = "Hello Hello " ] || bad "$(cat log)"
 	run 0 run -d a,b --device block,path=a,,b,ro "$hello"
+	run 0 run --serial type=file,path=c,,d,console "$hello"
+	[ "$(cat c,d)" = Hello ] || bad "a comma in a path"
 	run 0 run --serial type=sink "$hello"
 	[ "$(wc -c <"$work/out")" = 0 ] || bad "output of a sink"
 

@@ -213,8 +213,9 @@ START_TEST(read_into_the_ring)
 END_TEST
 
 #define BIG_IMAGE (1ull << 30)
+#define SEGMENT	  (4u << 20)
 
-/* Reads that go into the same memory again and again: 60 times 254 MiB. */
+/* Reads that go into the same memory again and again: 60 times nearly 1 GiB. */
 static uint64_t add_endless(struct rig *r, uint64_t data)
 {
 	struct header h = { le32(IN), le32(0), le64(0) };
@@ -223,7 +224,7 @@ static uint64_t add_endless(struct rig *r, uint64_t data)
 
 	bufs[0] = (struct drv_buf){ guest_dup(&r->guest, &h, 16), 16, false };
 	for (unsigned int i = 0; i < 254; i++)
-		bufs[1 + i] = (struct drv_buf){ data, 1u << 20, true };
+		bufs[1 + i] = (struct drv_buf){ data, SEGMENT, true };
 	bufs[255] = (struct drv_buf){ status, 1, true };
 	for (unsigned int i = 0; i < 60; i++)
 		ck_assert_int_ge(drv_add_indirect(&r->dev.queues[0], bufs, 256), 0);
@@ -256,7 +257,7 @@ START_TEST(reset_in_endless_reads)
 	int fd;
 
 	open_big(&r, &fd);
-	add_endless(&r, guest_alloc(&r.guest, 1u << 20, 4096));
+	add_endless(&r, guest_alloc(&r.guest, SEGMENT, 4096));
 	usleep(20000);
 	begin = seconds();
 	vdev_reset(&r.dev);
@@ -276,7 +277,7 @@ START_TEST(queue_reset_in_endless_reads)
 	int fd;
 
 	open_big(&r, &fd);
-	status = add_endless(&r, guest_alloc(&r.guest, 1u << 20, 4096));
+	status = add_endless(&r, guest_alloc(&r.guest, SEGMENT, 4096));
 	usleep(20000);
 	begin = seconds();
 	r.slot->ops->queue_stop(r.slot, 1);

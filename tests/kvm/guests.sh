@@ -61,9 +61,12 @@ group_endings() {
 	said err '^crosvm: the guest crashed: triple fault$'
 	run panic 3 -p end=panic hello
 	said err '^crosvm: the guest crashed: the guest reported a panic$'
-	ends_by_signal TERM 143
-	ends_by_signal INT 130
-	ends_by_signal HUP 129
+	ends_by_signal TERM 143 ""
+	ends_by_signal INT 130 ""
+	ends_by_signal HUP 129 ""
+	trap '' HUP
+	ends_by_signal QUIT 131 HUP
+	trap - HUP
 }
 
 # A guest that halts for ever ends by a signal to the tool.
@@ -71,12 +74,16 @@ ends_by_signal() {
 	local pid status tries=0
 
 	name="halted, SIG$1"
-	# a child of a script ignores SIGINT unless told otherwise
-	(trap - INT && exec "$crosvm" run -p end=halt "$guests/hello.elf" >"$work/out" 2>"$work/err" </dev/null) &
+	rm -f "$work/out"
+	# the shell has its background jobs ignore SIGINT and SIGQUIT
+	env --default-signal=INT,QUIT "$crosvm" run -p end=halt "$guests/hello.elf" \
+		>"$work/out" 2>"$work/err" </dev/null &
 	pid=$!
 	until grep -q Hello "$work/out" || [ $((tries += 1)) = 300 ]; do
 		sleep 0.1
 	done
+	# one that is ignored does nothing
+	[ "$3" = "" ] || kill -"$3" $pid
 	kill -"$1" $pid
 	wait $pid
 	status=$?

@@ -598,7 +598,9 @@ static void flooding_guest(struct cv_vcpu *vcpu, void *arg)
 		drv_raw_avail(&d->q, i, 0);
 		drv_raw_avail_idx(&d->q, (uint16_t)(i + 1));
 		notify(&d->q);
-		cv_fake_relax(vcpu);
+		do
+			cv_fake_relax(vcpu);
+		while ((uint16_t)(i - drv_raw_used_idx(&d->q)) >= QUEUE_SIZE / 2);
 	}
 }
 

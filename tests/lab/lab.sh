@@ -119,7 +119,7 @@ make_command() {
 		for pair in "${environment[@]}"; do
 			printf 'export %s=%q\n' "${pair%%=*}" "${pair#*=}"
 		done
-		if [ -n "$interactive" ] && size=$(stty size <&0 2>/dev/null); then
+		if [ -n "$interactive" ] && size=$(stty size 2>/dev/null) && [ "$size" != "0 0" ]; then
 			printf 'stty rows %s cols %s\n' "${size% *}" "${size#* }"
 		fi
 		if [ "$#" -eq 1 ]; then
@@ -149,7 +149,11 @@ port() {
 }
 
 # XSAVE is left out because the emulator does not tell KVM of its XSETBV.
+# The pulse is there because it also loses an interrupt in some hundred guests
+# (the flag that one is pending is cleared while another thread sets it); the
+# next interrupt of any kind makes up for that.
 make_qemu_arguments() {
+	# shellcheck disable=SC2054 # the commas are QEMU's
 	qemu=(qemu-system-x86_64 -no-user-config -nodefaults -display none -no-reboot
 		-accel "tcg,thread=multi" -cpu max,xsave=off -smp "$processors" -m "$memory_mib"
 		-kernel "$("$lab_dir/kernel.sh" dir)/bzImage" -initrd "$scratch/initrd"
@@ -160,6 +164,9 @@ make_qemu_arguments() {
 		-chardev "file,id=files,path=$scratch/files")
 	port status
 	port files
+	mkfifo "$scratch/pulse.in" "$scratch/pulse.out"
+	qemu+=(-chardev "pipe,id=pulse,path=$scratch/pulse")
+	port pulse
 	if [ "$disk_mib" != 0 ]; then
 		qemu+=(-drive "if=none,id=scratch,format=raw,cache=unsafe,file=$scratch/disk"
 			-device "virtio-blk-pci,drive=scratch")
@@ -174,8 +181,17 @@ make_qemu_arguments() {
 	fi
 }
 
+send_pulse() {
+	exec 9<>"$scratch/pulse.in"
+	while sleep 0.2; do
+		printf .
+	done >&9
+}
+
 # QEMU ends when the lab powers itself off; the limit ends it otherwise.
 run_lab() {
+	send_pulse &
+	helpers+=($!)
 	if [ -n "$interactive" ]; then
 		"${qemu[@]}" 2>"$scratch/qemu.log" || true
 		return
@@ -183,12 +199,13 @@ run_lab() {
 	# Held open for both until QEMU is gone, so that neither waits in vain.
 	exec 9<>"$scratch/output"
 	cat "$scratch/output" 9>&- &
-	helpers+=($!)
+	reader=$!
+	helpers+=("$reader")
 	timeout -k 5 "$limit" "${qemu[@]}" </dev/null >"$scratch/qemu.log" 2>&1 9>&- &
 	helpers+=($!)
 	wait $! || [ $? != 124 ] || expired=1
 	exec 9>&-
-	wait
+	wait "$reader"
 }
 
 collect() {
@@ -226,6 +243,7 @@ for name in "${files[@]}"; do
 	add_file "${name%%:*}" "${name#*:}"
 done
 make_command "$@"
+[ -z "$interactive" ] || : >"$root/lab/interactive"
 [ "$disk_mib" = 0 ] || make_disk
 pack
 make_qemu_arguments

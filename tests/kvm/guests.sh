@@ -209,7 +209,7 @@ group_reboot() {
 	status=$?
 	[ $status = 143 ] || bad "exit status $status instead of 143"
 	[ "$(grep -c '^Hello$' "$work/out")" -ge 20 ] || bad "fewer than 20 boots"
-	silent
+	[ "$(wc -l <"$work/err")" = 1 ] || bad "more than the sentence about the signal"
 	run "reboot and power-off" 0 --reboot hello
 	run "reboot and panic" 3 --reboot -p end=panic hello
 }

@@ -74,7 +74,7 @@ ends_by_signal() {
 	local pid status tries=0
 
 	name="halted, SIG$1"
-	rm -f "$work/out"
+	: >"$work/out"
 	# the shell has its background jobs ignore SIGINT and SIGQUIT
 	env --default-signal=INT,QUIT "$crosvm" run -p end=halt "$guests/hello.elf" \
 		>"$work/out" 2>"$work/err" </dev/null &
@@ -199,6 +199,7 @@ group_reboot() {
 	local pid status tries=0
 
 	name=reboot
+	: >"$work/out"
 	"$crosvm" run --reboot -p end=reset "$guests/hello.elf" >"$work/out" 2>"$work/err" </dev/null &
 	pid=$!
 	until [ "$(grep -c '^Hello$' "$work/out")" -ge 20 ] || [ $((tries += 1)) = 600 ]; do

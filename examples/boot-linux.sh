@@ -81,7 +81,7 @@ images=$("$lab_dir/image.sh" 64)
 root=$scratch/root.ext4
 cp --sparse=always "$images/root.ext4" "$root"
 run=("$crosvm" run -m 512 -c 2 --rwroot "$root" -i "$images/initrd" --device rng -p quiet)
-if size=$(stty size 2>/dev/null) && [ "$size" != "0 0" ]; then
+if size=$(terminal_size); then
 	run+=(-p "LINES=${size% *} COLUMNS=${size#* }")
 fi
 run+=("$@" "$kernel")

@@ -24,6 +24,11 @@ need() {
 		die "$program is not installed; install Debian's package $package"
 }
 
+# "ROWS COLUMNS" of the terminal, if there is one that knows.
+terminal_size() {
+	stty size 2>/dev/null | grep -v -E '(^0 | 0$)'
+}
+
 # A directory for this run, removed when the script ends however it ends,
 # together with the processes listed in $helpers.
 scratch=''

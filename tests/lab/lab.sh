@@ -119,7 +119,7 @@ make_command() {
 		for pair in "${environment[@]}"; do
 			printf 'export %s=%q\n' "${pair%%=*}" "${pair#*=}"
 		done
-		if [ -n "$interactive" ] && size=$(stty size 2>/dev/null) && [ "$size" != "0 0" ]; then
+		if [ -n "$interactive" ] && size=$(terminal_size); then
 			printf 'stty rows %s cols %s\n' "${size% *}" "${size#* }"
 		fi
 		if [ "$#" -eq 1 ]; then

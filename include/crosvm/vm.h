@@ -118,8 +118,9 @@ int vm_create(const struct vm_config *config, struct vm **vm, struct vm_error *e
  * @device: may be NULL; belongs to the VM and dies with it
  *
  * PCI devices get slots and disks their letters in the order of the calls.
- * Returns 0; -EINVAL for an unknown type or a bad option, -ENOSPC when there are
- * too many devices, -EBUSY when the VM runs or an image is in use, ….
+ * Returns 0; -EINVAL for an unknown type or a bad option, -EBUSY when the VM runs
+ * or an image is in use, …. More devices than the machine has places for are
+ * refused by vm_start(), with -ENOSPC.
  */
 int vm_add_device(struct vm *vm, const char *type, const char *options, struct vm_device **device,
 		  struct vm_error *error);

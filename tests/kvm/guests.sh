@@ -215,5 +215,26 @@ group_reboot() {
 	run "reboot and panic" 3 --reboot -p end=panic hello
 }
 
+# Each example does what its first comment says, with the smallest guest there is.
+group_examples() {
+	local examples
+
+	examples=$(cd "$(dirname "$crosvm")/../examples" && pwd) || exit 1
+	name=minimal
+	"$examples/minimal" "$guests/hello.elf" >"$work/out" 2>"$work/err" </dev/null || bad "it failed"
+	said out '^Hello$'
+	said err 'the guest ended: the guest powered off$'
+	name=own_loop
+	"$examples/own_loop" 5 "$guests/hello.elf" >"$work/out" 2>"$work/err" </dev/null || bad "it failed"
+	said out '^the VM ended: the guest powered off$'
+	name=custom_device
+	"$examples/custom_device" "$guests/hello.elf" >"$work/out" 2>"$work/err" </dev/null || bad "it failed"
+	said out '^the guest ended: the guest powered off; 0 reads of the counter, 0 bytes of entropy$'
+	name=many_vms
+	(cd "$work" && "$examples/many_vms" 3 "$guests/hello.elf" >"$work/out" 2>"$work/err") || bad "it failed"
+	said out '^VM 2: the guest powered off$'
+	grep -q '^Hello' "$work/vm-2.log" || bad "VM 2 said nothing"
+}
+
 "group_$group"
 [ $failures = 0 ]

@@ -30,13 +30,12 @@ terminal_size() {
 }
 
 # A directory for this run, removed when the script ends however it ends,
-# together with the processes listed in $helpers.
+# together with what it has started in the background.
 scratch=''
-helpers=()
 clean_up() {
 	local status=$? pid
 
-	for pid in "${helpers[@]}"; do
+	for pid in $(jobs -pr); do
 		kill "$pid" 2>/dev/null || true
 	done
 	rm -rf "$scratch"

@@ -191,7 +191,6 @@ send_pulse() {
 # QEMU ends when the lab powers itself off; the limit ends it otherwise.
 run_lab() {
 	send_pulse &
-	helpers+=($!)
 	if [ -n "$interactive" ]; then
 		"${qemu[@]}" 2>"$scratch/qemu.log" || true
 		return
@@ -200,9 +199,7 @@ run_lab() {
 	exec 9<>"$scratch/output"
 	cat "$scratch/output" 9>&- &
 	reader=$!
-	helpers+=("$reader")
 	timeout -k 5 "$limit" "${qemu[@]}" </dev/null >"$scratch/qemu.log" 2>&1 9>&- &
-	helpers+=($!)
 	wait $! || [ $? != 124 ] || expired=1
 	exec 9>&-
 	wait "$reader"

@@ -35,9 +35,17 @@ native_kernel() {
 		tr -d '\n' | grep -q '"native_kernel":{"ok":true'
 }
 
-why_not_native() {
+# check_row NAME KEY: what "crosvm check" says of one thing, nothing if it is fine
+check_row() {
 	"$crosvm" check --json 2>/dev/null | tr -d '\n' |
-		sed -n 's/.*"native_kernel":{[^}]*"reason":"\([^"]*\)".*/\1/p'
+		sed -n 's/.*"'"$1"'":{"ok":false[^}]*"'"$2"'":"\([^"]*\)".*/\1/p'
+}
+
+why_not_native() {
+	local row=kvm
+
+	[ -n "$(check_row kvm reason)" ] || row=native_kernel
+	printf '%s: %s' "$(check_row $row reason)" "$(check_row $row remedy)"
 }
 
 # What is typed where nobody sits at a terminal.

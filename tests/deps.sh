@@ -24,14 +24,20 @@ deps_missing() {
 	done
 }
 
-# Lists that are missing or old make the first try fail.
+# Quiet unless it fails; lists that are missing or old make the first try fail.
 deps_apt() {
+	local log status=0
 	local install=(env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300
 		install --no-install-recommends)
 
-	"${as_root[@]}" "${install[@]}" "$@" </dev/null ||
-		{ "${as_root[@]}" apt-get -q update </dev/null &&
-			"${as_root[@]}" "${install[@]}" "$@" </dev/null; }
+	log=$(mktemp)
+	{
+		"${as_root[@]}" "${install[@]}" "$@" ||
+			{ "${as_root[@]}" apt-get -q update && "${as_root[@]}" "${install[@]}" "$@"; }
+	} >"$log" 2>&1 || status=1
+	[ $status = 0 ] || cat "$log" >&2
+	rm -f "$log"
+	return $status
 }
 
 # deps_install PACKAGE...: returns 1, having said why, if that does not succeed
@@ -42,13 +48,14 @@ deps_install() {
 	[ ${#missing[@]} -gt 0 ] || return 0
 	if [ "$(id -u)" != 0 ]; then
 		as_root=(sudo)
-		if ! command -v sudo >/dev/null || { [ ! -t 0 ] && ! sudo -n true 2>/dev/null; }; then
+		# asks for the password here, where it can be seen
+		if ! sudo -v 2>/dev/null </dev/null && { [ ! -t 0 ] || ! sudo -v; }; then
 			echo "Debian packages are missing and need root to install; run: apt-get install ${missing[*]}" >&2
 			return 1
 		fi
 	fi
-	echo "installing ${missing[*]}"
-	deps_apt "${missing[@]}" >&2 || {
+	echo "installing ${missing[*]}" >&2
+	deps_apt "${missing[@]}" || {
 		echo "apt-get could not install ${missing[*]}; its messages are above" >&2
 		return 1
 	}

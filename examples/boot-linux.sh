@@ -42,10 +42,11 @@ check_row() {
 }
 
 why_not_native() {
-	local row=kvm
-
-	[ -n "$(check_row kvm reason)" ] || row=native_kernel
-	printf '%s: %s' "$(check_row $row reason)" "$(check_row $row remedy)"
+	if [ -n "$(check_row kvm reason)" ]; then
+		printf '%s; %s' "$(check_row kvm reason)" "$(check_row kvm remedy)"
+	else
+		check_row native_kernel reason
+	fi
 }
 
 # What is typed where nobody sits at a terminal.

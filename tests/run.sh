@@ -59,13 +59,13 @@ read_results() {
 		run) passed=$((passed + 1)) ;;
 		fail)
 			failed=$((failed + 1))
-			notes+=("failed: $1 $name")
+			notes+=("failed: ${1:+$1 }$name")
 			;;
 		skip)
 			skipped=$((skipped + 1))
-			notes+=("skipped: $1 $name: $text")
+			notes+=("skipped: ${1:+$1 }$name: $text")
 			;;
-		note) notes+=("skipped: $1 $text") ;;
+		note) notes+=("skipped: ${1:+$1 }$text") ;;
 		esac
 	done < <(awk -v OFS='\t' '
 		/<testcase / {

@@ -42,9 +42,11 @@ logs=$build/lab/$group
 
 # What a group needs beyond the ordinary: the lab's memory, its time limit,
 # the limit of one guest, both in seconds of an idle machine with two cores.
-lab_memory=3072 lab_limit=600 case_limit=90
+lab_memory=3072 lab_disk=0 lab_limit=600 case_limit=90 big_memory=''
+[ "$(awk '/^MemAvailable/ { print $2 }' /proc/meminfo)" -lt $((8 << 20)) ] || big_memory=yes
 case $group in
-boot) lab_memory=7168 ;;
+boot) [ -z "$big_memory" ] || lab_memory=7168 ;;
+disk) lab_disk=128 ;;
 random) case_limit=500 ;;
 smoke) case_limit=500 lab_memory=4096 ;;
 esac
@@ -66,7 +68,7 @@ variables() {
 	images=$("$lab_dir/image.sh")
 	variables=("CROSVM=$crosvm" "MANY_VMS=$many_vms" "CASES=$cases" "GROUP=$group"
 		"KERNEL_DIR=$kernel" "IMAGES=$images" "CASE_LIMIT=$case_limit"
-		"RANDOM_MIB=$(random_mib)"
+		"RANDOM_MIB=$(random_mib)" "BIG_MEMORY=$big_memory"
 		"ASAN_OPTIONS=detect_leaks=1" "UBSAN_OPTIONS=print_stacktrace=1"
 		"TSAN_OPTIONS=second_deadlock_stack=1")
 }
@@ -79,7 +81,7 @@ run_native() {
 run_in_lab() {
 	local arguments=(-p "$crosvm" -p e2fsck -p debugfs -f "$cases" -f "$images"
 		-f "$kernel/bzImage" -f "$kernel/vmlinux"
-		-m "$lab_memory" -t "$lab_limit" -o "$logs" -k "$logs") pair status=0
+		-m "$lab_memory" -d "$lab_disk" -t "$lab_limit" -o "$logs" -k "$logs") pair status=0
 
 	[ "$group" != many ] || arguments+=(-p "$many_vms")
 	[ ! -x "$build/crosvm-device" ] || arguments+=(-p "$build/crosvm-device")

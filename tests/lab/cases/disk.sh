@@ -16,6 +16,29 @@ fsck_clean "$work/disk"
 files_match "$work/disk"
 finish
 
+start packed
+copy_root disk
+boot --device "block,path=$work/disk,packed=true" -p "root=/dev/vda rw test=machine,files,interrupts"
+status 0
+has virtio "^virtio0 0x0002 [01]\{34\}1[01]* virtio_blk 0x0000000f"
+fsck_clean "$work/disk"
+files_match "$work/disk"
+finish
+
+# Past the page cache, which the lab's own file system in memory cannot do.
+start direct
+disk=$work/disk
+[ -z "$LAB" ] || disk=/scratch/disk
+cp "$IMAGES/root.ext4" "$disk"
+boot -c 4 --device "block,path=$disk,direct=true,queues=4,engine=pool" \
+	-p "root=/dev/vda rw test=disk_about,files,interrupts"
+status 0
+has disk "vda 0 49152 queues 4"
+has interrupt "virtio[0-9]-req.3 PCI-MSI"
+fsck_clean "$disk"
+files_match "$disk"
+finish
+
 # The guest dies without warning after fsync: what it had synced is there.
 start write-crash
 copy_root disk

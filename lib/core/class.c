@@ -392,3 +392,39 @@ void cv_class_config_destroy(const struct cv_class *cls, void *config)
 	cv_opt_clear(cls->opts, config);
 	free(config);
 }
+
+const struct cv_control *cv_class_control_find(const struct cv_class *cls, const char *op)
+{
+	for (const struct cv_control *c = cls->controls; c && c->name; c++)
+		if (strcmp(c->name, op) == 0)
+			return c;
+	return NULL;
+}
+
+int cv_class_control_parse(const struct cv_class *cls, const char *op, const char *text,
+			   const struct cv_control **control, void **args, struct vm_error *e)
+{
+	const struct cv_control *c = cv_class_control_find(cls, op);
+	void *parsed;
+	int err;
+
+	if (!c)
+		return cv_err(e, -ENOENT, "%s: there is no operation '%s'", cls->name, op);
+	parsed = calloc(1, c->args_size + 1);
+	if (!parsed)
+		return cv_err(e, -ENOMEM, "%s: out of memory", cls->name);
+	err = cv_opt_parse(c->args, op, text, parsed, e);
+	if (err) {
+		free(parsed);
+		return err;
+	}
+	*control = c;
+	*args = parsed;
+	return 0;
+}
+
+void cv_control_args_destroy(const struct cv_control *control, void *args)
+{
+	cv_opt_clear(control->args, args);
+	free(args);
+}

@@ -126,4 +126,17 @@ int cv_class_configure(const struct cv_class *cls, const char *text, void **conf
 		       struct vm_error *e) CV_MUST_CHECK;
 void cv_class_config_destroy(const struct cv_class *cls, void *config);
 
+/* The control row of that name, or NULL. */
+const struct cv_control *cv_class_control_find(const struct cv_class *cls, const char *op);
+
+/*
+ * Finds the row @op and parses @text for it: what a slot does before it runs the
+ * row in the device's loop. 0 with *args (released with
+ * cv_control_args_destroy); -ENOENT without such a row; -EINVAL or -ENOMEM.
+ */
+int cv_class_control_parse(const struct cv_class *cls, const char *op, const char *text,
+			   const struct cv_control **control, void **args,
+			   struct vm_error *e) CV_MUST_CHECK;
+void cv_control_args_destroy(const struct cv_control *control, void *args);
+
 #endif

@@ -172,34 +172,19 @@ void cv_rslot_local_reset(struct cv_rslot_local *slot)
 	call(&(struct call){ .l = slot, .fn = do_reset });
 }
 
-static const struct cv_control *find_control(const struct cv_class *cls, const char *op)
-{
-	for (const struct cv_control *c = cls->controls; c && c->name; c++)
-		if (strcmp(c->name, op) == 0)
-			return c;
-	return NULL;
-}
-
 int cv_rslot_local_control(struct cv_rslot_local *slot, const char *op, const char *args,
 			   char *reply, size_t size, struct vm_error *e)
 {
 	struct call run = { .l = slot, .fn = do_control, .reply = reply, .size = size, .e = e };
-	CV_AUTO_FREE void *parsed = NULL;
-	int err;
+	void *parsed = NULL;
+	int err = cv_class_control_parse(slot->cls, op, args, &run.control, &parsed, e);
 
-	run.control = find_control(slot->cls, op);
-	if (!run.control)
-		return cv_err(e, -ENOENT, "%s: there is no operation '%s'", slot->cls->name, op);
-	parsed = calloc(1, run.control->args_size + 1);
-	if (!parsed)
-		return cv_err(e, -ENOMEM, "%s: out of memory", slot->cls->name);
-	err = cv_opt_parse(run.control->args, op, args, parsed, e);
 	if (err)
 		return err;
 	if (size > 0)
 		reply[0] = '\0';
 	run.args = parsed;
 	err = call(&run);
-	cv_opt_clear(run.control->args, parsed);
+	cv_control_args_destroy(run.control, parsed);
 	return err;
 }

@@ -362,37 +362,22 @@ static int local_queue_start(struct cv_vslot *slot, unsigned int index,
 	return index < slot->n_queues ? call(&c) : -EINVAL;
 }
 
-static const struct cv_control *find_control(const struct cv_class *cls, const char *op)
-{
-	for (const struct cv_control *c = cls->controls; c && c->name; c++)
-		if (strcmp(c->name, op) == 0)
-			return c;
-	return NULL;
-}
-
 static int local_control(struct cv_vslot *slot, const char *op, const char *args, char *reply,
 			 size_t size, struct vm_error *e)
 {
 	struct call c = {
 		.l = from_slot(slot), .fn = do_control, .reply = reply, .size = size, .e = e
 	};
-	CV_AUTO_FREE void *parsed = NULL;
-	int err;
+	void *parsed = NULL;
+	int err = cv_class_control_parse(c.l->cls, op, args, &c.control, &parsed, e);
 
-	c.control = find_control(c.l->cls, op);
-	if (!c.control)
-		return cv_err(e, -ENOENT, "%s: there is no operation '%s'", slot->name, op);
-	parsed = calloc(1, c.control->args_size + 1);
-	if (!parsed)
-		return cv_err(e, -ENOMEM, "%s: out of memory", slot->name);
-	err = cv_opt_parse(c.control->args, op, args, parsed, e);
 	if (err)
 		return err;
 	if (size > 0)
 		reply[0] = '\0';
 	c.args = parsed;
 	err = call(&c);
-	cv_opt_clear(c.control->args, parsed);
+	cv_control_args_destroy(c.control, parsed);
 	return err;
 }
 

@@ -88,11 +88,10 @@ int vm_device_control_arg(const char *type, const char *operation, size_t index,
 			  struct vm_option_info *info)
 {
 	const struct cv_class *cls = cv_class_find(type);
+	const struct cv_control *control;
 
 	if (!cls || !listed(cls))
 		return -EINVAL;
-	for (const struct cv_control *c = cls->controls; c && c->name; c++)
-		if (strcmp(c->name, operation) == 0)
-			return nth_option(c->args, &index, info);
-	return -EINVAL;
+	control = cv_class_control_find(cls, operation);
+	return control ? nth_option(control->args, &index, info) : -EINVAL;
 }

@@ -60,13 +60,8 @@ static int check(const struct vm_regs_config *c, const struct vm_regs_ops *ops, 
 	return 0;
 }
 
-static int take(struct vm_device *d, const struct vm_regs_config *c, void *user, struct vm_error *e)
+static void fill_class(struct vm_device *d, const struct vm_regs_config *c)
 {
-	d->custom = true;
-	d->user = user;
-	d->name = strdup(c->name);
-	if (!d->name)
-		return cv_err(e, -ENOMEM, "%s: out of memory", c->name);
 	d->place = (struct cv_vm_place){
 		.pio = c->space == VM_REGS_PIO, .base = c->base, .len = c->len, .irq = c->irq
 	};
@@ -79,10 +74,6 @@ static int take(struct vm_device *d, const struct vm_regs_config *c, void *user,
 					  .init = block_init,
 					  .reset = block_reset,
 					  .regs = &d->own_regs };
-	d->cls = &d->own_class;
-	d->config = &d->vm_self;
-	d->vm_self = d;
-	return 0;
 }
 
 int vm_add_regs(struct vm *vm, const struct vm_regs_config *config, const struct vm_regs_ops *ops,
@@ -95,21 +86,14 @@ int vm_add_regs(struct vm *vm, const struct vm_regs_config *config, const struct
 
 	err = err ?: cv_vm_take(&c, config, sizeof(c), "vm_regs_config", error);
 	err = err ?: check(&c, &o, error) ?: cv_vm_may_add(vm, c.name, error);
-	if (!err) {
-		d = cv_vm_device_new(vm);
-		err = d ? 0 : cv_err(error, -ENOMEM, "%s: out of memory", c.name);
-	}
+	err = err ?: cv_vm_device_new_custom(vm, c.name, user, &d, error);
 	if (err) {
 		if (o.drop)
 			o.drop(user);
 		return err;
 	}
 	d->regs_ops = o;
-	err = take(d, &c, user, error);
-	if (err) {
-		cv_vm_device_destroy(d);
-		return err;
-	}
+	fill_class(d, &c);
 	if (device)
 		*device = d;
 	return 0;

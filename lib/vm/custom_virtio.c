@@ -231,9 +231,6 @@ static void fill_class(struct vm_device *d, const struct vm_virtio_config *c)
 					  .init = virtio_init,
 					  .fini = virtio_fini,
 					  .virtio = &d->own_virtio };
-	d->cls = &d->own_class;
-	d->config = &d->vm_self;
-	d->vm_self = d;
 	d->common.poll = true;
 }
 
@@ -248,23 +245,13 @@ int vm_add_virtio(struct vm *vm, const struct vm_virtio_config *config,
 
 	err = err ?: cv_vm_take(&c, config, sizeof(c), "vm_virtio_config", error);
 	err = err ?: check(&c, &o, error) ?: cv_vm_may_add(vm, c.name, error);
-	if (!err) {
-		d = cv_vm_device_new(vm);
-		err = d ? 0 : cv_err(error, -ENOMEM, "%s: out of memory", c.name);
-	}
+	err = err ?: cv_vm_device_new_custom(vm, c.name, user, &d, error);
 	if (err) {
 		if (o.drop)
 			o.drop(user);
 		return err;
 	}
-	d->custom = true;
-	d->user = user;
 	d->virtio_ops = o;
-	d->name = strdup(c.name);
-	if (!d->name) {
-		cv_vm_device_destroy(d);
-		return cv_err(error, -ENOMEM, "%s: out of memory", c.name);
-	}
 	fill_class(d, &c);
 	if (device)
 		*device = d;

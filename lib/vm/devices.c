@@ -53,6 +53,24 @@ struct vm_device *cv_vm_device_new(struct vm *vm)
 	return d;
 }
 
+int cv_vm_device_new_custom(struct vm *vm, const char *name, void *user, struct vm_device **device,
+			    struct vm_error *e)
+{
+	CV_AUTO_FREE char *copy = strdup(name);
+	struct vm_device *d = copy ? cv_vm_device_new(vm) : NULL;
+
+	if (!d)
+		return cv_err(e, -ENOMEM, "%s: out of memory", name);
+	d->custom = true;
+	d->user = user;
+	d->name = cv_steal(copy);
+	d->cls = &d->own_class;
+	d->vm_self = d;
+	d->config = &d->vm_self;
+	*device = d;
+	return 0;
+}
+
 void cv_vm_device_destroy(struct vm_device *d)
 {
 	cv_list_remove(&d->node);

@@ -32,8 +32,6 @@ struct cv_virtio_common {
 	bool packed, poll;
 };
 
-enum cv_vm_space { CV_VM_PIO, CV_VM_MMIO };
-
 /* Where an embedder's register block is. */
 struct cv_vm_place {
 	bool pio;
@@ -152,6 +150,9 @@ void cv_vm_devices_free_blocks(struct vm *vm);
 void cv_vm_device_destroy(struct vm_device *d);
 /* A new device in the VM's list; NULL when out of memory. */
 struct vm_device *cv_vm_device_new(struct vm *vm);
+/* The same for an embedder's device, with its name, its user pointer and itself as configuration. */
+int cv_vm_device_new_custom(struct vm *vm, const char *name, void *user, struct vm_device **device,
+			    struct vm_error *e) CV_MUST_CHECK;
 /* Whether devices may be added now: -EBUSY with a sentence while the VM runs. */
 int cv_vm_may_add(struct vm *vm, const char *what, struct vm_error *e) CV_MUST_CHECK;
 extern const struct cv_opt cv_virtio_common_opts[];

@@ -39,7 +39,6 @@ struct cv_x86_vcpu_state {
 	uint64_t cr3;		     /* LONG: the page tables, made by the machine */
 	uint64_t gdt_base, idt_base; /* LONG, PROTECTED: the tables, made by the machine */
 	uint16_t gdt_limit, idt_limit;
-	uint8_t apic_id; /* the vCPU's index */
 };
 
 #endif

@@ -155,7 +155,6 @@ static int make_vcpu(struct cv_machine *m, unsigned int index, const struct cv_x
 
 	if (err)
 		return err;
-	state.apic_id = (uint8_t)index;
 	if (index > 0)
 		state.mode = CV_X86_WAIT_FOR_SIPI;
 	cv_x86_cpuid_build(supported, index, m->config.n_vcpus, &cpuid);

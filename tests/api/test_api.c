@@ -4,7 +4,6 @@
  * and the bare guests. What needs KVM passes with a note where there is none.
  */
 #include <check.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -20,6 +19,7 @@
 #include <crosvm/crosvm.h>
 
 #include "../support/check_main.h"
+#include "../support/usage.h"
 
 /* Returns from the test where no VM can be made. */
 #define NEED_KVM()                                         \
@@ -155,22 +155,6 @@ END_TEST
 
 /* ---- what stays behind ---- */
 
-struct usage {
-	unsigned int fds, threads, maps;
-};
-
-static unsigned int entries(const char *path)
-{
-	DIR *d = opendir(path);
-	unsigned int n = 0;
-
-	ck_assert_ptr_nonnull(d);
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
-
 static unsigned int map_lines(void)
 {
 	static char buf[1 << 16];
@@ -183,11 +167,6 @@ static unsigned int map_lines(void)
 			n += buf[i] == '\n';
 	close(fd);
 	return n;
-}
-
-static struct usage usage(void)
-{
-	return (struct usage){ entries("/proc/self/fd"), entries("/proc/self/task"), map_lines() };
 }
 
 static double seconds(void)
@@ -255,6 +234,7 @@ static void many_lives(int disk, int n)
 START_TEST(a_thousand_lives)
 {
 	struct usage before, after;
+	unsigned int maps;
 	double start;
 	FILE *disk;
 
@@ -262,16 +242,16 @@ START_TEST(a_thousand_lives)
 	disk = tmpfile();
 	ck_assert_int_eq(ftruncate(fileno(disk), 1 << 20), 0);
 	many_lives(fileno(disk), 5 * N_THREADS); /* what the C library keeps for later */
-	before = usage();
+	before = usage_now();
+	maps = map_lines();
 	start = seconds();
 	many_lives(fileno(disk), N_LIVES);
 	printf("%d VMs, %.2f ms each\n", N_LIVES, (seconds() - start) * 1e3 / N_LIVES);
-	usleep(50000); /* joined threads leave /proc in their own time */
-	after = usage();
+	after = usage_now();
 	ck_assert_uint_eq(after.fds, before.fds);
 	ck_assert_uint_eq(after.threads, before.threads);
 	/* the C library's stacks and arenas: a few, not some for each VM; a sanitizer keeps more */
-	ck_assert(SANITIZED || after.maps <= before.maps + 2 * N_THREADS);
+	ck_assert(SANITIZED || map_lines() <= maps + 2 * N_THREADS);
 	fclose(disk);
 }
 END_TEST

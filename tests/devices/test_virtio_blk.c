@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* virtio-blk does what it is asked: every request, every layout, configuration, state. */
-#include <dirent.h>
 #include <errno.h>
 #include <sys/stat.h>
 
 #include "blk.h"
+#include "support/usage.h"
 #include "virtio/vslot_local.h"
 
 /* ---- what works ---- */
@@ -352,24 +352,7 @@ END_TEST
 /* Threads that do what may block: a write to memory does not, a flush does. */
 static unsigned int n_io_threads(void)
 {
-	DIR *dir = opendir("/proc/self/task");
-	struct dirent *entry;
-	unsigned int n = 0;
-
-	must(dir);
-	while ((entry = readdir(dir))) {
-		char path[300], name[32] = "";
-		FILE *f;
-
-		snprintf(path, sizeof(path), "/proc/self/task/%s/comm", entry->d_name);
-		f = fopen(path, "r");
-		if (f && fgets(name, sizeof(name), f))
-			n += strcmp(name, "crosvm-io\n") == 0;
-		if (f)
-			fclose(f);
-	}
-	closedir(dir);
-	return n;
+	return usage_threads("crosvm-io");
 }
 
 /* Whether a write is made stable before it is answered, seen by the thread that does it. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* vm_host_check(): its rows, its sizes, its honesty, and that nothing of it remains. */
 #include <crosvm/host.h>
-#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "kvm/empty_root.h"
+#include "support/usage.h"
 
 #define NOBODY 65534
 
@@ -21,18 +21,6 @@ static const struct vm_host_row *row(const struct vm_host_check *c, const char *
 			return &c->rows[i];
 	ck_abort_msg("no row %s", name);
 	return NULL;
-}
-
-static unsigned int count(const char *path)
-{
-	DIR *dir = opendir(path);
-	unsigned int n = 0;
-
-	ck_assert_ptr_nonnull(dir);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
 }
 
 static void print(const struct vm_host_check *c)
@@ -75,12 +63,11 @@ END_TEST
 START_TEST(nothing_remains)
 {
 	struct vm_host_check c = VM_HOST_CHECK_INIT;
-	unsigned int fds, threads;
+	struct usage usage, usage_after;
 	sigset_t before, after;
 
 	ck_assert_int_eq(vm_host_check(&c, NULL), 0);
-	fds = count("/proc/self/fd");
-	threads = count("/proc/self/task");
+	usage = usage_now();
 	sigemptyset(&before);
 	sigaddset(&before, SIGUSR2);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -88,8 +75,9 @@ START_TEST(nothing_remains)
 		ck_assert_int_eq(vm_host_check(&c, NULL), 0);
 	pthread_sigmask(SIG_SETMASK, NULL, &after);
 	ck_assert(sigismember(&after, SIGUSR2) && !sigismember(&after, SIGTERM));
-	ck_assert_uint_eq(count("/proc/self/fd"), fds);
-	ck_assert_uint_eq(count("/proc/self/task"), threads);
+	usage_after = usage_now();
+	ck_assert_uint_eq(usage_after.fds, usage.fds);
+	ck_assert_uint_eq(usage_after.threads, usage.threads);
 	ck_assert(waitpid(-1, NULL, __WALL | WNOHANG) < 0 && errno == ECHILD);
 }
 END_TEST

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Making and destroying VMs on KVM: nothing is left over, and what is missing is named. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/resource.h>
 
 #include "kvm/bare.h"
 #include "kvm/empty_root.h"
+#include "support/usage.h"
 #include "sys/fd.h"
 
 #define NOBODY 65534
@@ -14,18 +14,6 @@
 /* clang-format off */
 CODE(out32, ".code32", "movb $7, %al\n outb %al, $0x80\n");
 /* clang-format on */
-
-static unsigned int count_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	ck_assert_ptr_nonnull(dir);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
-}
 
 /* Mappings of guest memory and of vCPUs' shared pages. */
 static unsigned int count_maps(void)
@@ -58,10 +46,10 @@ START_TEST(many_vms_leave_nothing)
 
 	NEED_KVM();
 	one_life(1); /* what the first call of anything allocates for good */
-	fds = count_fds();
+	fds = usage_fds();
 	for (int i = 0; i < 200; i++)
 		one_life(1);
-	ck_assert_uint_eq(count_fds(), fds);
+	ck_assert_uint_eq(usage_fds(), fds);
 	ck_assert_uint_eq(count_maps(), 0);
 }
 END_TEST
@@ -71,10 +59,10 @@ START_TEST(vm_of_64_processors)
 	unsigned int fds;
 
 	NEED_KVM();
-	fds = count_fds();
+	fds = usage_fds();
 	for (int i = 0; i < 3; i++)
 		one_life(64);
-	ck_assert_uint_eq(count_fds(), fds);
+	ck_assert_uint_eq(usage_fds(), fds);
 }
 END_TEST
 
@@ -82,7 +70,7 @@ END_TEST
 static void expect_failure(unsigned int n_vcpus, int err, const char *words)
 {
 	const struct cv_hv_config config = { .irqchip = true, .n_vcpus = n_vcpus };
-	unsigned int fds = count_fds();
+	unsigned int fds = usage_fds();
 	struct vm_error e = { 0 };
 	struct cv_hv *hv = NULL;
 	int got = cv_hv_kvm_create(&hv, &config, NULL, &e);
@@ -91,7 +79,7 @@ static void expect_failure(unsigned int n_vcpus, int err, const char *words)
 	ck_assert_int_eq(e.code, -err);
 	ck_assert_msg(strstr(e.text, words), "%s", e.text);
 	ck_assert_ptr_null(hv);
-	ck_assert_uint_eq(count_fds(), fds);
+	ck_assert_uint_eq(usage_fds(), fds);
 }
 
 START_TEST(too_many_processors)

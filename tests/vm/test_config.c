@@ -18,7 +18,7 @@ static int create(struct vm_test *t)
 
 START_TEST(the_smallest_configuration)
 {
-	struct vt_usage before = vt_usage();
+	struct usage before = usage_now();
 	struct vm_config config = VM_CONFIG_INIT;
 	struct vm_test t;
 	struct vm *vm;
@@ -64,7 +64,7 @@ END_TEST
 START_TEST(files)
 {
 	char dir[] = "/tmp/vm_config.XXXXXX", fifo[64];
-	struct vt_usage before = vt_usage();
+	struct usage before = usage_now();
 	struct vm_test t;
 
 	ck_assert_ptr_nonnull(mkdtemp(dir));
@@ -147,7 +147,7 @@ START_TEST(device_types_and_options)
 		{ "block", "path=/dev/null", "/dev/null is not a disk", -EINVAL },
 		{ "block", "fd=1000", "1000", -EBADF },
 	};
-	struct vt_usage before = vt_usage();
+	struct usage before = usage_now();
 	struct vm_device *d = NULL;
 	struct vm_test t;
 

@@ -503,7 +503,7 @@ static void echo_guest(struct cv_vcpu *vcpu, void *arg)
 
 static void echo(enum manner manner)
 {
-	struct vt_usage before = vt_usage();
+	struct usage before = usage_now();
 	struct vm_test t;
 	struct echo x;
 

@@ -38,11 +38,11 @@ static void make(struct vm_test *t, bool reboot, const char *op)
 START_TEST(a_start_fails_and_the_next_does_not)
 {
 	for (size_t i = 0; i < CV_LEN(needed); i++) {
-		struct vt_usage before = vt_usage(), idle;
+		struct usage before = usage_now(), idle;
 		struct vm_test t;
 
 		make(&t, false, needed[i]);
-		idle = vt_usage();
+		idle = usage_now();
 		vt_sentence(&t, vm_start(t.vm, &t.e), -EIO,
 			    strcmp(needed[i], "irqfd") == 0 ? "interrupt" : needed[i]);
 		vt_sentence(&t, vm_wait(t.vm, NULL, &t.e), -EINVAL, "never been started");
@@ -59,7 +59,7 @@ END_TEST
 START_TEST(a_reboot_fails)
 {
 	for (size_t i = 0; i < CV_LEN(needed); i++) {
-		struct vt_usage before = vt_usage();
+		struct usage before = usage_now();
 		struct vm_test t;
 
 		make(&t, true, needed[i]);
@@ -82,7 +82,7 @@ END_TEST
 /* A vCPU that cannot enter ends the run like any other fault of the hypervisor. */
 START_TEST(a_vcpu_cannot_enter)
 {
-	struct vt_usage before = vt_usage();
+	struct usage before = usage_now();
 	struct vm_test t;
 
 	make(&t, false, "vcpu_enter");
@@ -152,7 +152,7 @@ START_TEST(devices_that_do_not_fit)
 	};
 
 	for (size_t i = 0; i < CV_LEN(cases); i++) {
-		struct vt_usage before = vt_usage();
+		struct usage before = usage_now();
 		struct vm_test t;
 
 		vt_init(&t);

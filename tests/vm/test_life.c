@@ -29,7 +29,7 @@ static void busy_guest(struct cv_vcpu *vcpu, void *arg)
 
 START_TEST(power_off_through_acpi)
 {
-	struct vt_usage before = vt_usage();
+	struct usage before = usage_now();
 	struct vm_test t;
 
 	vt_make(&t, power_off_guest, NULL);
@@ -278,7 +278,7 @@ static void fresh_guest(struct cv_vcpu *vcpu, void *arg)
 
 START_TEST(a_reset_starts_afresh)
 {
-	struct vt_usage before = vt_usage();
+	struct usage before = usage_now();
 	struct vm_test t;
 
 	vt_init(&t);
@@ -426,7 +426,7 @@ END_TEST
 
 START_TEST(two_at_once)
 {
-	struct vt_usage before = vt_usage();
+	struct usage before = usage_now();
 	struct vm_test a, b;
 
 	vt_make(&a, busy_guest, NULL);

@@ -6,7 +6,6 @@
 #ifndef CV_TESTS_VM_TEST_H
 #define CV_TESTS_VM_TEST_H
 
-#include <dirent.h>
 #include <elf.h>
 #include <errno.h>
 #include <poll.h>
@@ -21,6 +20,7 @@
 #include "machine/layout_x86_64.h"
 #include "support/check_main.h"
 #include "support/must.h"
+#include "support/usage.h"
 #include "vm/vm.h"
 
 #define T_MEMORY  (16ull << 20)
@@ -246,47 +246,10 @@ static inline void vt_sentence(struct vm_test *t, int got, int want, const char 
 	memset(&t->e, 0, sizeof(t->e));
 }
 
-static inline unsigned int vt_entries(const char *path)
+static inline void vt_same_usage(struct usage before)
 {
-	DIR *d = opendir(path);
-	unsigned int n = 0;
+	struct usage after = usage_now();
 
-	must(d);
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
-
-/* What a process holds; the same before and after a VM. */
-struct vt_usage {
-	unsigned int fds, threads;
-};
-
-static inline void *vt_nothing(void *arg)
-{
-	return arg;
-}
-
-static inline struct vt_usage vt_usage(void)
-{
-	pthread_t thread;
-
-	/* with the first thread of a process come those of its sanitizer */
-	must(pthread_create(&thread, NULL, vt_nothing, NULL) == 0);
-	pthread_join(thread, NULL);
-	return (struct vt_usage){ vt_entries("/proc/self/fd"), vt_entries("/proc/self/task") };
-}
-
-static inline void vt_same_usage(struct vt_usage before)
-{
-	struct vt_usage after = vt_usage();
-
-	/* a joined thread may take a moment to leave /proc */
-	for (int i = 0; i < 200 && after.threads > before.threads; i++) {
-		usleep(5000);
-		after = vt_usage();
-	}
 	ck_assert_uint_eq(after.fds, before.fds);
 	ck_assert_uint_eq(after.threads, before.threads);
 }

@@ -131,13 +131,13 @@ static void finish(const struct monitor *m, int patience_ms)
 static int cmd_first(char **argv)
 {
 	struct monitor m = start(argv);
-	int c = next_byte(&m, TIMEOUT_MS);
+	int first = next_byte(&m, TIMEOUT_MS), c = first;
 	uint64_t us = micros(&m);
 
 	while (c >= 0)
 		c = next_byte(&m, 2000);
 	finish(&m, 2000);
-	if (us == 0 || c == -2)
+	if (first < 0 || c == -2) /* a monitor that dies at once is not quick */
 		return 1;
 	printf("%lu\n", (unsigned long)us);
 	return 0;

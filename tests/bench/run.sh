@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Figures of crosvm beside those of QEMU microvm, in one run, by turns.
 #
-#   tests/bench/run.sh BUILD_DIR [boot|memory|blk|exits]...
+#   tests/bench/run.sh BUILD_DIR [boot|memory|exits|blk|model]...
 #
 # Environment: RUNS (5), SECS of a disk load (1.5), BENCH_DIR for the disk image
 # (TMPDIR or /var/tmp), DISK_MIB (256), CROSVM (the program), CROSVM_ARGS (more
@@ -36,10 +36,11 @@ die() {
 
 launch=$(find_one bench-launch)
 floor=$(find_one bench-floor)
+bench_blk=$(find_one bench_blk)
 guests=$(dirname "$(find "$build" -name hello.elf | head -n 1)")
 crosvm=${CROSVM:-$(find_one crosvm)}
-if [ ! -x "$launch" ] || [ ! -x "$floor" ] || [ ! -e "$guests/hello.elf" ]; then
-	die "$build has no bench-launch, bench-floor or guests"
+if [ ! -x "$launch" ] || [ ! -x "$floor" ] || [ ! -x "$bench_blk" ] || [ ! -e "$guests/hello.elf" ]; then
+	die "$build has no bench-launch, bench-floor, bench_blk or guests"
 fi
 if [ -z "${BENCH_SELF:-}" ] && [ ! -x "$crosvm" ]; then
 	die "$build has no crosvm; BENCH_SELF=1 compares QEMU with itself"
@@ -70,9 +71,10 @@ command_for() {
 	if [ "$1" = C ]; then
 		drive=aio=io_uring
 	fi
+	# KVM in software refuses to set MSR_IA32_ARCH_CAPABILITIES, on which QEMU aborts.
 	# shellcheck disable=SC2054
 	cmd=("$qemu" -nodefaults -no-user-config -display none -no-reboot -serial stdio
-		-M microvm,acpi=off,pit=off,pic=off,rtc=off,isa-serial=on -accel kvm -cpu host -m "$ram"
+		-M microvm,acpi=off,pit=off,pic=off,rtc=off,isa-serial=on -accel kvm -cpu host,-arch-capabilities -m "$ram"
 		-kernel "$guest" -append "$3 debug_exit=0xf4" -device isa-debug-exit,iobase=0xf4
 		-global virtio-mmio.force-legacy=false
 		-drive "id=d,file=$disk,format=raw,if=none${drive:+,$drive}"
@@ -182,6 +184,12 @@ blk() {
 	load "128 KiB stream write, QD 16" 2 MiB/s "$t qd=16 bs=128K mode=seq rw=w"
 }
 
+# The device model alone, beside the same I/O by plain io_uring.
+model() {
+	printf '\nvirtio-blk by the in-process driver\n'
+	"$bench_blk" "$secs" "$disk"
+}
+
 exits() {
 	local i v name
 
@@ -201,11 +209,11 @@ exits() {
 	done
 }
 
-[ $# -gt 0 ] || set -- boot memory exits blk
+[ $# -gt 0 ] || set -- boot memory exits blk model
 for name; do
 	case $name in
-	boot | memory | blk | exits) $name ;;
-	*) die "$name is none of boot, memory, blk, exits" ;;
+	boot | memory | exits | blk | model) $name ;;
+	*) die "$name is none of boot, memory, exits, blk, model" ;;
 	esac
 done
 if [ -s "$work/err" ]; then

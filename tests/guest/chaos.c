@@ -123,13 +123,11 @@ void guest_main(void)
 	static struct chaos c;
 	uint64_t n = rt_arg("n", 5000), seed = rt_arg("seed", 1);
 	unsigned int list[RT_ARRAY(areas)], n_areas = chosen(list);
-	uint32_t r[4];
 
 	c.rand.s = (seed + 1) * 0x9e3779b97f4a7c15ull;
 	c.arena = rt_alloc(CHAOS_ARENA, CHAOS_ARENA);
 	c.ram_end = rt_ram_end();
-	rt_cpuid(0x80000001, 0, r);
-	c.high = r[3] >> 26 & 1;
+	c.high = rt_features >> 26 & 1; /* rt.S maps them with 1 GiB pages */
 	chaos_find(&c);
 	for (uint64_t i = 0; i < n;) {
 		unsigned int area = list[chaos_below(&c, n_areas)];

@@ -78,6 +78,9 @@ enter_user:
 	movl	$SEL_TSS, %eax
 	ltr	%ax
 	lidt	rt_idt_ptr
+	movl	$0x80000001, %eax
+	cpuid				/* rdi and rsi stay */
+	movl	%edx, rt_features
 	pushq	$SEL_DATA3
 	pushq	$rt_stack3_top - 8	/* as after a call */
 	pushq	$2
@@ -213,6 +216,10 @@ rt_pd:
 	.globl	rt_idt
 rt_idt:
 	.skip	4096
+	.globl	rt_features
+rt_features:
+	.skip	4
+	.balign	4096
 	.skip	16384
 rt_stack0_top:
 	.skip	65536

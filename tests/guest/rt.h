@@ -75,6 +75,8 @@ struct rt_frame {
 extern char rt_image_start[], rt_image_end[];
 extern uint64_t rt_pml4[512];
 extern volatile uint64_t rt_irqs[256]; /* interrupts taken, by vector */
+/* CPUID 0x80000001 EDX, as asked at CPL 0: not every KVM answers for the VM at CPL 3. */
+extern uint32_t rt_features;
 extern uint8_t rt_ap_start[], rt_ap_seen[], rt_ap_end[];
 
 /* The guest itself; returning powers off. */

@@ -41,10 +41,12 @@ static void on_log(void *user, enum vm_log_level level, const char *text)
 	fprintf(stderr, "crosvm: %s%s\n", names[level], text);
 }
 
-/* @typed: the option in question, NULL for none */
+/* @typed: the option in question, NULL or empty for none */
 static int complain_about(const char *typed, const char *text)
 {
-	cli_complain("%s%s%s", typed ? typed : "", typed ? ": " : "", text);
+	bool given = typed && typed[0];
+
+	cli_complain("%s%s%s", given ? typed : "", given ? ": " : "", text);
 	return CLI_ERROR;
 }
 
@@ -56,7 +58,8 @@ static int complain_error(const struct run_options *o, const struct vm_error *e)
 	} fields[] = { { "memory: ", o->memory_typed },
 		       { "guest memory: ", o->memory_typed },
 		       { "initrd ", o->initrd_typed },
-		       { "cpu_affinity: ", o->affinity_typed } };
+		       { "cpu_affinity: ", o->affinity_typed },
+		       { "kernel command line: ", o->params_option } };
 
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
 		if (strncmp(e->text, fields[i].field, strlen(fields[i].field)) == 0)

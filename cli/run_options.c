@@ -121,8 +121,10 @@ int run_add_params(struct run_options *r, const char *text)
 
 static int take_params(void *ctx, const char *option, const char *text)
 {
-	(void)option;
-	return run_add_params(ctx, text);
+	struct run_options *r = ctx;
+
+	snprintf(r->params_option, sizeof(r->params_option), "%s", option);
+	return run_add_params(r, text);
 }
 
 char *run_quote(const char *text)

@@ -43,6 +43,7 @@ struct run_options {
 	struct run_serial serials[RUN_N_SERIALS];
 	bool any_serial;
 	char *memory_typed, *initrd_typed, *affinity_typed; /* as a device's; NULL: not given */
+	char params_option[16]; /* the same, without its value; empty: not given */
 	uint32_t affinity[RUN_MAX_AFFINITY];
 	size_t n_affinity;
 };

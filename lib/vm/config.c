@@ -56,7 +56,11 @@ static int open_input(struct cv_vm_file *f, const char *what, const char *path, 
 	if (st.st_size == 0)
 		return cv_err(e, -EINVAL, "%s %s: the file is empty, get a whole copy of it", what,
 			      path);
-	return copy_string(&f->name, path, e);
+	if (asprintf(&f->name, "%s %s", what, path) < 0) {
+		f->name = NULL;
+		return cv_err(e, -ENOMEM, "the VM: out of memory");
+	}
+	return 0;
 }
 
 static int check_numbers(const struct vm_config *c, struct vm_error *e)

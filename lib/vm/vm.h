@@ -23,7 +23,7 @@
 
 struct cv_vm_file {
 	struct cv_fd fd;
-	char *name; /* for messages; owned */
+	char *name; /* for messages: "kernel FILE"; owned */
 };
 
 /* Options that every virtio device takes beside its class's own. */

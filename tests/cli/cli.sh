@@ -281,19 +281,19 @@ group_input() {
 group_start() {
 	need_kvm
 	make_files
-	fails 1 'cut-header: .*ends in the middle' run cut-header
-	fails 1 'cut-segment: .*ends in the middle' run cut-segment
-	fails 1 'junk: .*neither an ELF kernel .* nor a bzImage' run junk
+	fails 1 'kernel cut-header: .*ends in the middle' run cut-header
+	fails 1 'kernel cut-segment: .*ends in the middle' run cut-segment
+	fails 1 'kernel junk: .*neither an ELF kernel .* nor a bzImage' run junk
 	fails 1 'empty is empty, give it a size' run -d empty "$hello"
 	fails 1 'odd is 1000 bytes, not a multiple of 512' run -d odd "$hello"
 	truncate -s 20M large
-	fails 1 'large' run -m 16 -i large "$hello"
+	fails 1 '-i large: initrd large: .* do not fit .*more memory' run -m 16 -i large "$hello"
 	repeat 32 --device rng
 	fails 1 'rng: PCI bus 0 is full, at most 31' run "${words[@]}" "$hello"
 	repeat 7 --device rng,transport=mmio
 	fails 1 'rng: at most 6 virtio-mmio devices' run "${words[@]}" "$hello"
 	fails 1 'serial: port 1 is given twice' run --device serial,num=1 "$hello"
-	fails 1 'command line: .*too long' run -p "$(head -c 100000 /dev/zero | tr '\0' x)" "$hello"
+	fails 1 '-p: kernel command line: .*too long' run -p "$(head -c 100000 /dev/zero | tr '\0' x)" "$hello"
 	if grep -qa '__[at]san_init' "$crosvm"; then
 		echo "skip out of memory: a sanitizer needs its own"
 	else

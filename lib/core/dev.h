@@ -95,6 +95,10 @@ struct cv_class {
 	const struct cv_field *state;
 	uint16_t state_version;		   /* from 1 */
 	const struct cv_control *controls; /* ended by a row without name; NULL: none */
+	/* what makes init fail and can be told before there is an instance, of a configuration
+	 * whose files are open, for a guest with @memory bytes; 0 or -errno with a sentence that
+	 * names the option. NULL: nothing */
+	int (*check)(const void *config, uint64_t memory, struct vm_error *e);
 	/* @self is zeroed, @config stays alive as long as the device; may take fds out of it only by
 	 * duplicating them. On failure fini is called */
 	int (*init)(void *self, const struct cv_env *env, const void *config, struct vm_error *e);

@@ -376,22 +376,22 @@ struct target_args {
 	uint64_t bytes;
 };
 
-static int check_target(const struct cv_env *env, uint64_t bytes, struct vm_error *e)
+/* @option: of the device or of the operation */
+static int check_target(const char *option, uint64_t bytes, uint64_t memory, struct vm_error *e)
 {
-	uint64_t size = cv_mem_size(env->mem);
-
-	if (bytes <= size && bytes >> PAGE_SHIFT <= UINT32_MAX)
+	if (bytes <= memory && bytes >> PAGE_SHIFT <= UINT32_MAX)
 		return 0;
 	return cv_err(e, -ERANGE,
-		      "balloon: %" PRIu64 " bytes are more than the guest's %" PRIu64 ", give less",
-		      bytes, size);
+		      "balloon: option %s: %" PRIu64 " bytes are more than the guest's %" PRIu64
+		      ", give less",
+		      option, bytes, memory);
 }
 
 static int set_target(void *self, const void *args, char *reply, size_t size, struct vm_error *e)
 {
 	uint64_t bytes = ((const struct target_args *)args)->bytes;
 	struct balloon *b = self;
-	int err = check_target(b->env, bytes, e);
+	int err = check_target("bytes", bytes, cv_mem_size(b->env->mem), e);
 
 	(void)reply;
 	(void)size;
@@ -474,6 +474,11 @@ static void balloon_reset(void *self)
 	memset(b->stats, 0, sizeof(b->stats));
 }
 
+static int balloon_check(const void *config, uint64_t memory, struct vm_error *e)
+{
+	return check_target("target", ((const struct balloon_config *)config)->target, memory, e);
+}
+
 static int balloon_init(void *self, const struct cv_env *env, const void *config,
 			struct vm_error *e)
 {
@@ -483,7 +488,7 @@ static int balloon_init(void *self, const struct cv_env *env, const void *config
 	b->env = env;
 	b->config = config;
 	b->task = (struct cv_task){ .fn = on_task, .lock = env->lock };
-	err = check_target(env, b->config->target, e);
+	err = balloon_check(config, cv_mem_size(env->mem), e);
 	if (!err)
 		b->num_pages = (uint32_t)(b->config->target >> PAGE_SHIFT);
 	return err;
@@ -495,7 +500,8 @@ static int balloon_loaded(void *self, uint16_t version)
 
 	(void)version;
 	b->stats_known &= (1u << N_STATS) - 1;
-	return check_target(b->env, (uint64_t)b->num_pages << PAGE_SHIFT, NULL);
+	return check_target("target", (uint64_t)b->num_pages << PAGE_SHIFT,
+			    cv_mem_size(b->env->mem), NULL);
 }
 
 static const struct cv_opt balloon_opts[] = {
@@ -551,6 +557,7 @@ const struct cv_class cv_class_balloon = {
 	.state = balloon_state,
 	.state_version = 1,
 	.controls = balloon_controls,
+	.check = balloon_check,
 	.init = balloon_init,
 	.reset = balloon_reset,
 	.loaded = balloon_loaded,

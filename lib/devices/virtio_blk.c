@@ -23,6 +23,7 @@
 #define MAX_QUEUES 16
 #define QUEUE_SIZE 256
 #define ID_LEN	   20
+#define NAME_LEN   256 /* of the image in messages, cut off there */
 
 /* Feature bits, section 5.2.3. */
 #define F_SEG_MAX      (1ull << 2)
@@ -522,23 +523,42 @@ static void blk_reset(void *self)
 	b->writeback = true;
 }
 
+static struct cv_disk_config disk_config(const struct blk_config *c, char *name, size_t size)
+{
+	snprintf(name, size, "block: option path: %s", c->path.path ?: "the image");
+	return (struct cv_disk_config){
+		.name = name, .fd = c->path.fd_plus1 - 1, .read_only = c->ro, .direct = c->direct
+	};
+}
+
+static int check_id(const struct blk_config *c, struct vm_error *e)
+{
+	if (!c->id || strlen(c->id) <= ID_LEN)
+		return 0;
+	return cv_err(e, -EINVAL, "block: option id: '%s' is longer than %d bytes, shorten it",
+		      c->id, ID_LEN);
+}
+
+static int blk_check(const void *config, uint64_t memory, struct vm_error *e)
+{
+	char name[NAME_LEN];
+	const struct cv_disk_config disk = disk_config(config, name, sizeof(name));
+
+	(void)memory;
+	return check_id(config, e) ?: cv_disk_raw_check(&disk, e);
+}
+
 static int open_disk(struct blk *b, const struct blk_config *c, struct vm_error *e)
 {
-	char name[256];
-	struct cv_disk_config disk = {
-		.name = name,
-		.fd = c->path.fd_plus1 - 1,
-		.read_only = c->ro,
-		.direct = c->direct,
-		.engine = (enum cv_io_engine)c->engine,
-		.loop = b->env->loop,
-		.lock = b->env->lock,
-		.depth = cv_min(c->queues * QUEUE_SIZE, 4096u),
-		.on_batch = on_batch,
-		.ctx = b,
-	};
+	char name[NAME_LEN];
+	struct cv_disk_config disk = disk_config(c, name, sizeof(name));
 
-	snprintf(name, sizeof(name), "block: %s", c->path.path ?: "the image");
+	disk.engine = (enum cv_io_engine)c->engine;
+	disk.loop = b->env->loop;
+	disk.lock = b->env->lock;
+	disk.depth = cv_min(c->queues * QUEUE_SIZE, 4096u);
+	disk.on_batch = on_batch;
+	disk.ctx = b;
 	return cv_disk_raw_open(&b->disk, &disk, e);
 }
 
@@ -562,21 +582,18 @@ static int blk_init(void *self, const struct cv_env *env, const void *config, st
 {
 	const struct blk_config *c = config;
 	struct blk *b = self;
-	size_t id_len = c->id ? strlen(c->id) : 0;
-	int err;
+	int err = check_id(c, e);
 
 	b->env = env;
 	b->n_queues = c->queues;
 	b->discard = c->discard;
 	b->writeback = true;
 	cv_list_init(&b->interrupted);
-	if (id_len > ID_LEN)
-		return cv_err(e, -EINVAL, "block: id '%s' is longer than %d bytes, shorten it",
-			      c->id, ID_LEN);
-	if (id_len > 0)
-		memcpy(b->id, c->id, id_len);
-	err = open_disk(b, c, e);
-	return err ?: allocate(b, e);
+	if (err)
+		return err;
+	if (c->id)
+		memcpy(b->id, c->id, strlen(c->id));
+	return open_disk(b, c, e) ?: allocate(b, e);
 }
 
 static void blk_fini(void *self)
@@ -706,6 +723,7 @@ const struct cv_class cv_class_block = {
 	.state = blk_state,
 	.state_version = 1,
 	.controls = blk_controls,
+	.check = blk_check,
 	.init = blk_init,
 	.fini = blk_fini,
 	.reset = blk_reset,

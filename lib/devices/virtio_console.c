@@ -448,13 +448,18 @@ static void init_port(struct console *c, unsigned int id, const struct port_conf
 						      .ctx = p });
 }
 
-static int check_names(const struct console_config *cc, struct vm_error *e)
+static int console_check(const void *config, uint64_t memory, struct vm_error *e)
 {
+	const struct console_config *cc = config;
+
+	(void)memory;
 	for (unsigned int id = 0; id < MAX_PORTS; id++)
 		if (cc->ports[id].name && strlen(cc->ports[id].name) > NAME_MAX_LEN)
 			return cv_err(e, -ENAMETOOLONG,
-				      "console: the name of port %u is longer than %u bytes", id,
-				      NAME_MAX_LEN);
+				      /* port 0's option is "name", the next one's "name1" */
+				      "console: option name%.0u: '%s' is longer than %u bytes, "
+				      "shorten it",
+				      id, cc->ports[id].name, NAME_MAX_LEN);
 	return 0;
 }
 
@@ -469,8 +474,10 @@ static int console_init(void *self, const struct cv_env *env, const void *config
 	const struct console_config *cc = config;
 	struct console *c = self;
 
-	if (check_names(cc, e))
-		return -ENAMETOOLONG;
+	int err = console_check(config, 0, e);
+
+	if (err)
+		return err;
 	c->env = env;
 	c->task = (struct cv_task){ .fn = on_task, .lock = env->lock };
 	c->cols = (uint16_t)cc->cols;
@@ -640,6 +647,7 @@ const struct cv_class cv_class_console = {
 	.state = console_state,
 	.state_version = 1,
 	.controls = console_controls,
+	.check = console_check,
 	.init = console_init,
 	.fini = console_fini,
 	.reset = console_reset,

@@ -78,6 +78,10 @@ struct cv_disk_config {
 int cv_disk_raw_open(struct cv_disk **disk, const struct cv_disk_config *config,
 		     struct vm_error *e) CV_MUST_CHECK;
 
+/* What cv_disk_raw_open() finds out before it makes an I/O engine, for which loop, lock, depth and
+ * the rest are. */
+int cv_disk_raw_check(const struct cv_disk_config *config, struct vm_error *e) CV_MUST_CHECK;
+
 /* Nothing is in flight; NULL is fine. */
 static inline void cv_disk_destroy(struct cv_disk *disk)
 {

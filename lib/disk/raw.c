@@ -360,10 +360,17 @@ static int check_size(struct raw *r, const char *name, struct vm_error *e)
 	return 0;
 }
 
-static int open_stages(struct raw *r, const struct cv_disk_config *c, struct vm_error *e)
+/* All but the engine. */
+static int open_file(struct raw *r, const struct cv_disk_config *c, struct vm_error *e)
 {
-	int err = take_file(r, c, e);
+	int err;
 
+	r->disk = (struct cv_disk){ .ops = &raw_ops,
+				    .read_only = c->read_only,
+				    .block_size = SECTOR };
+	r->mem_align = 1;
+	cv_list_init(&r->waiting);
+	err = take_file(r, c, e);
 	err = err ?: check_access(r, c, e);
 	/* an fd from the caller may be O_DIRECT already */
 	if (!err && (c->direct || r->file.direct))
@@ -373,10 +380,13 @@ static int open_stages(struct raw *r, const struct cv_disk_config *c, struct vm_
 		ask_device(r);
 	r->disk.physical_size = cv_max(r->disk.physical_size, r->disk.block_size);
 	r->disk.discard_alignment = r->disk.physical_size;
-	err = err ?: check_size(r, c->name, e);
-	if (err)
-		return err;
-	err = cv_io_create(&r->io, c->engine, c->loop, c->lock, c->depth, e);
+	return err ?: check_size(r, c->name, e);
+}
+
+static int open_engine(struct raw *r, const struct cv_disk_config *c, struct vm_error *e)
+{
+	int err = cv_io_create(&r->io, c->engine, c->loop, c->lock, c->depth, e);
+
 	return err ? cv_err_prefix(e, err, "%s", c->name) : 0;
 }
 
@@ -387,12 +397,7 @@ int cv_disk_raw_open(struct cv_disk **disk, const struct cv_disk_config *config,
 
 	if (!r)
 		return cv_err(e, -ENOMEM, "%s: out of memory", config->name);
-	r->disk = (struct cv_disk){ .ops = &raw_ops,
-				    .read_only = config->read_only,
-				    .block_size = SECTOR };
-	r->mem_align = 1;
-	cv_list_init(&r->waiting);
-	err = open_stages(r, config, e);
+	err = open_file(r, config, e) ?: open_engine(r, config, e);
 	if (err) {
 		raw_destroy(&r->disk);
 		return err;
@@ -401,4 +406,16 @@ int cv_disk_raw_open(struct cv_disk **disk, const struct cv_disk_config *config,
 		cv_io_on_batch(r->io, config->on_batch, config->ctx);
 	*disk = &r->disk;
 	return 0;
+}
+
+int cv_disk_raw_check(const struct cv_disk_config *config, struct vm_error *e)
+{
+	struct raw *r = calloc(1, sizeof(*r));
+	int err;
+
+	if (!r)
+		return cv_err(e, -ENOMEM, "%s: out of memory", config->name);
+	err = open_file(r, config, e);
+	raw_destroy(&r->disk);
+	return err;
 }

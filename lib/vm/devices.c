@@ -176,6 +176,8 @@ int vm_add_device(struct vm *vm, const char *type, const char *options, struct v
 	d->cls = cls;
 	err = cls->virtio ? configure_virtio(d, options, error)
 			  : cv_class_configure(cls, options, &d->config, error);
+	if (!err && cls->check)
+		err = cls->check(d->config, vm->memory, error);
 	if (err) {
 		cv_vm_device_destroy(d);
 		return err;

@@ -239,6 +239,14 @@ group_input() {
 		fails 1 "$key fifo: block: .*fifo is a FIFO" run $key fifo "$hello"
 		fails 1 "$key /dev/null: block: .*/dev/null is not a disk" run $key /dev/null "$hello"
 	done
+	for key in -d --rwdisk -r --rwroot; do
+		fails 1 "$key empty: block: option path: empty is empty, give it" run $key empty "$hello"
+		fails 1 "$key odd: block: option path: odd is 1000 bytes, not a" run $key odd "$hello"
+	done
+	fails 1 '--device block,path=odd: block: option path: odd is 1000' \
+		run --device block,path=odd "$hello"
+	fails 1 '--device balloon,target=1G: balloon: option target: .* than the guest' \
+		run --device balloon,target=1G "$hello"
 	fails 1 'disk is the image of another VM' run --rwdisk disk --rwdisk disk "$hello"
 	fails 1 'disk is the image of another VM' run -d disk --rwdisk disk "$hello"
 	fails 1 '-m 1: memory: 1048576 bytes are too few, give' run -m 1 "$hello"
@@ -284,8 +292,6 @@ group_start() {
 	fails 1 'kernel cut-header: .*ends in the middle' run cut-header
 	fails 1 'kernel cut-segment: .*ends in the middle' run cut-segment
 	fails 1 'kernel junk: .*neither an ELF kernel .* nor a bzImage' run junk
-	fails 1 'empty is empty, give it a size' run -d empty "$hello"
-	fails 1 'odd is 1000 bytes, not a multiple of 512' run -d odd "$hello"
 	truncate -s 20M large
 	fails 1 '-i large: initrd large: .* do not fit .*more memory' run -m 16 -i large "$hello"
 	repeat 32 --device rng

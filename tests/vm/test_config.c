@@ -167,6 +167,40 @@ START_TEST(device_types_and_options)
 }
 END_TEST
 
+#define CHARS_19 "0123456789012345678"
+#define CHARS_57 CHARS_19 CHARS_19 CHARS_19
+
+/* What an instance would refuse is refused when the device is added, with the option's name. */
+START_TEST(configurations_that_cannot_start)
+{
+	static const struct {
+		const char *type, *options, *words;
+		int err;
+	} cases[] = {
+		{ "block", "path=/proc/self/fd/99",
+		  "block: option path: /proc/self/fd/99 is 1000 bytes", -EINVAL },
+		{ "block", "fd=99", "block: option path: the image is 1000 bytes", -EINVAL },
+		{ "block", "fd=99,id=" CHARS_57, "block: option id: '012", -EINVAL },
+		{ "balloon", "target=17M", "balloon: option target: 17825792 bytes", -ERANGE },
+		{ "console", "name=" CHARS_57, "console: option name: '012", -ENAMETOOLONG },
+		{ "console", "name3=" CHARS_57, "console: option name3: '012", -ENAMETOOLONG },
+	};
+	int odd = memfd_create("odd", MFD_CLOEXEC);
+	struct vm_test t;
+
+	ck_assert_int_eq(ftruncate(odd, 1000), 0);
+	ck_assert_int_eq(dup2(odd, 99), 99);
+	vt_init(&t);
+	vt_create(&t);
+	for (size_t i = 0; i < CV_LEN(cases); i++)
+		vt_sentence(&t, vm_add_device(t.vm, cases[i].type, cases[i].options, NULL, &t.e),
+			    cases[i].err, cases[i].words);
+	vt_fini(&t);
+	close(odd);
+	close(99);
+}
+END_TEST
+
 START_TEST(an_image_belongs_to_one_vm)
 {
 	char path[] = "/tmp/vm_config.XXXXXX", options[64];
@@ -363,4 +397,5 @@ START_TEST(virtio_devices)
 END_TEST
 
 CHECK_MAIN("config", the_smallest_configuration, numbers, files, sizes, device_types_and_options,
-	   an_image_belongs_to_one_vm, register_blocks, places_that_are_taken, virtio_devices)
+	   configurations_that_cannot_start, an_image_belongs_to_one_vm, register_blocks,
+	   places_that_are_taken, virtio_devices)

@@ -28,8 +28,9 @@ struct run {
 	struct terminal terminal;
 	struct vm *vm;
 	int signal_fd;
-	bool watch_input; /* the terminal's characters pass through us */
-	int status;	  /* decided before the VM stopped; -1: the exit tells */
+	bool watch_input;	   /* the terminal's characters pass through us */
+	unsigned int first_serial; /* among the devices: those from --serial, or instead of it */
+	int status;		   /* decided before the VM stopped; -1: the exit tells */
 	int signo;
 };
 
@@ -126,6 +127,7 @@ static int add_serials(struct run *r)
 	struct run_options *o = &r->options;
 	bool input_taken = false;
 
+	r->first_serial = o->n_devices;
 	if (!o->any_serial)
 		o->serials[0] = (struct run_serial){ .type = RUN_SERIAL_STDOUT, .console = true };
 	for (unsigned int i = 0; i < RUN_N_SERIALS; i++)
@@ -149,6 +151,7 @@ static char *command_line(const struct run_options *o)
 	return text;
 }
 
+/* The serial ports first: what clashes with one that nobody has typed is a --device. */
 static int create(struct run *r)
 {
 	const struct run_options *o = &r->options;
@@ -178,7 +181,7 @@ static int create(struct run *r)
 	if (err)
 		return complain_error(o, &e);
 	for (unsigned int i = 0; i < o->n_devices; i++) {
-		const struct run_device *d = &o->devices[i];
+		const struct run_device *d = &o->devices[(i + r->first_serial) % o->n_devices];
 
 		if (vm_add_device(r->vm, d->type, d->options, NULL, &e))
 			return complain_about(d->typed, e.text);

@@ -54,6 +54,16 @@ void cv_machine_destroy(struct cv_machine *m); /* NULL is fine */
 /* Whether a register class may be added by the user at all: those the machine has always may not. */
 bool cv_machine_takes(const struct cv_class *cls);
 
+/* Whether the machine has a place for each of two configurations of such a class: 0, or -EEXIST with
+ * a sentence when both want the same. */
+int cv_machine_both_fit(const struct cv_class *cls, const void *config, const void *other,
+			struct vm_error *e) CV_MUST_CHECK;
+
+/* Whether a virtio device called @name fits beside @n_others behind the same transport: 0, or -ENOSPC
+ * with a sentence. */
+int cv_machine_virtio_fits(enum cv_transport_kind transport, unsigned int n_others,
+			   const char *name, struct vm_error *e) CV_MUST_CHECK;
+
 /* Adds a register device of the user's at the place its class has in this machine. */
 int cv_machine_add_class(struct cv_machine *m, const struct cv_class *cls, const void *config,
 			 struct cv_rslot_local **slot, struct vm_error *e) CV_MUST_CHECK;

@@ -177,6 +177,23 @@ static unsigned int serial_num(const struct cv_class *cls, const void *config)
 	return num;
 }
 
+static int fail_taken(unsigned int num, struct vm_error *e)
+{
+	return cv_err(e, -EEXIST, "serial: option num: port %u is taken already, give another",
+		      num);
+}
+
+int cv_machine_both_fit(const struct cv_class *cls, const void *config, const void *other,
+			struct vm_error *e)
+{
+	unsigned int num = serial_num(cls, config);
+
+	if (find_place(cls->name)->base != 0)
+		return cv_err(e, -EEXIST, "%s: there is one already, leave this one out",
+			      cls->name);
+	return num == serial_num(cls, other) ? fail_taken(num, e) : 0;
+}
+
 static int serial_place(struct cv_machine *m, const struct cv_class *cls, const void *config,
 			struct place *place, struct vm_error *e)
 {
@@ -185,7 +202,7 @@ static int serial_place(struct cv_machine *m, const struct cv_class *cls, const 
 	if (num < 1 || num > CV_X86_N_SERIALS)
 		return cv_err(e, -EINVAL, "serial: there is no port %u, give num=1 to 4", num);
 	if (m->serials[num - 1])
-		return cv_err(e, -EEXIST, "serial: port %u is given twice, use another num", num);
+		return fail_taken(num, e);
 	place->base = cv_x86_serial_port(num);
 	place->irq = cv_x86_serial_irq(num);
 	m->serials[num - 1] = true;
@@ -244,6 +261,28 @@ int cv_machine_add_block(struct cv_machine *m, bool pio, uint64_t base, uint64_t
 
 /* ---- virtio ---- */
 
+int cv_machine_virtio_fits(enum cv_transport_kind transport, unsigned int n_others,
+			   const char *name, struct vm_error *e)
+{
+	switch (transport) {
+	case CV_TRANSPORT_PCI:
+		if (n_others < CV_PCI_SLOTS - 1)
+			return 0;
+		return cv_err(
+			e, -ENOSPC,
+			"%s: PCI bus 0 is full, at most %d devices fit; leave some out or use "
+			"transport=mmio",
+			name, CV_PCI_SLOTS - 1);
+	case CV_TRANSPORT_MMIO:
+		if (n_others < CV_X86_MAX_MMIO)
+			return 0;
+		return cv_err(e, -ENOSPC,
+			      "%s: at most %d virtio-mmio devices fit, use transport=pci", name,
+			      CV_X86_MAX_MMIO);
+	}
+	return -EINVAL;
+}
+
 static int add_virtio_pci(struct cv_machine *m, struct cv_x86_virtio *v, struct vm_error *e)
 {
 	unsigned int slot = m->n_pci_functions + 1;
@@ -251,9 +290,6 @@ static int add_virtio_pci(struct cv_machine *m, struct cv_x86_virtio *v, struct 
 	struct cv_irq *irq;
 	int err;
 
-	if (slot >= CV_PCI_SLOTS)
-		return cv_err(e, -ENOSPC, "%s: PCI bus 0 is full, at most %d devices fit",
-			      v->vslot->name, CV_PCI_SLOTS - 1);
 	err = cv_lines_add(&m->lines, gsi, true, &irq, e)
 		      ?: cv_virtio_pci_create(&v->pci, v->vslot, &m->hv->hw, m->config.loop,
 					      m->config.log, e);
@@ -276,10 +312,6 @@ static int add_virtio_mmio(struct cv_machine *m, struct cv_x86_virtio *v, struct
 	struct cv_irq *irq;
 	int err;
 
-	if (m->n_mmio == CV_X86_MAX_MMIO)
-		return cv_err(e, -ENOSPC,
-			      "%s: at most %d virtio-mmio devices fit, use transport=pci",
-			      v->vslot->name, CV_X86_MAX_MMIO);
 	err = cv_lines_add(&m->lines, cv_x86_mmio_irq(m->n_mmio), true, &irq, e)
 		      ?: cv_virtio_mmio_create(&v->mmio, v->vslot, &m->hv->hw, gpa, irq,
 					       m->config.loop, m->config.log, e);
@@ -298,14 +330,15 @@ static int add_virtio_mmio(struct cv_machine *m, struct cv_x86_virtio *v, struct
 int cv_machine_add_virtio(struct cv_machine *m, struct cv_vslot *vslot,
 			  enum cv_transport_kind transport, struct vm_error *e)
 {
+	bool pci = transport == CV_TRANSPORT_PCI;
+	int err = cv_machine_virtio_fits(transport, pci ? m->n_pci_functions : m->n_mmio,
+					 vslot->name, e);
 	struct cv_x86_virtio *v = &m->virtio[m->n_virtio];
-	int err;
 
-	if (m->n_virtio == CV_X86_MAX_VIRTIO)
-		return cv_err(e, -ENOSPC, "%s: at most %d virtio devices fit", vslot->name,
-			      CV_X86_MAX_VIRTIO);
+	if (err)
+		return err;
 	v->vslot = vslot;
-	err = transport == CV_TRANSPORT_PCI ? add_virtio_pci(m, v, e) : add_virtio_mmio(m, v, e);
+	err = pci ? add_virtio_pci(m, v, e) : add_virtio_mmio(m, v, e);
 	if (!err)
 		m->n_virtio++;
 	return err;

@@ -253,6 +253,11 @@ int vm_add_virtio(struct vm *vm, const struct vm_virtio_config *config,
 	}
 	d->virtio_ops = o;
 	fill_class(d, &c);
+	err = cv_vm_device_fits(d, error);
+	if (err) {
+		cv_vm_device_destroy(d);
+		return err;
+	}
 	if (device)
 		*device = d;
 	return 0;

@@ -161,6 +161,44 @@ static int check_type(const char *type, const struct cv_class **cls, struct vm_e
 	return 0;
 }
 
+static unsigned int count_others(const struct vm_device *d)
+{
+	unsigned int n = 0;
+
+	cv_list_for_each(node, &d->vm->devices) {
+		const struct vm_device *o = cv_list_entry(node, struct vm_device, node);
+
+		n += o != d && o->cls->virtio && o->common.transport == d->common.transport;
+	}
+	return n;
+}
+
+int cv_vm_device_fits(const struct vm_device *d, struct vm_error *e)
+{
+	int err = 0;
+
+	if (d->cls->virtio)
+		return cv_machine_virtio_fits((enum cv_transport_kind)d->common.transport,
+					      count_others(d), d->cls->name, e);
+	cv_list_for_each(node, &d->vm->devices) {
+		const struct vm_device *o = cv_list_entry(node, struct vm_device, node);
+
+		if (o != d && o->cls == d->cls && !err)
+			err = cv_machine_both_fit(d->cls, d->config, o->config, e);
+	}
+	return err;
+}
+
+static int configure(struct vm_device *d, const char *options, struct vm_error *e)
+{
+	int err = d->cls->virtio ? configure_virtio(d, options, e)
+				 : cv_class_configure(d->cls, options, &d->config, e);
+
+	if (!err && d->cls->check)
+		err = d->cls->check(d->config, d->vm->memory, e);
+	return err ?: cv_vm_device_fits(d, e);
+}
+
 int vm_add_device(struct vm *vm, const char *type, const char *options, struct vm_device **device,
 		  struct vm_error *error)
 {
@@ -174,10 +212,7 @@ int vm_add_device(struct vm *vm, const char *type, const char *options, struct v
 	if (!d)
 		return cv_err(error, -ENOMEM, "%s: out of memory", type);
 	d->cls = cls;
-	err = cls->virtio ? configure_virtio(d, options, error)
-			  : cv_class_configure(cls, options, &d->config, error);
-	if (!err && cls->check)
-		err = cls->check(d->config, vm->memory, error);
+	err = configure(d, options, error);
 	if (err) {
 		cv_vm_device_destroy(d);
 		return err;

@@ -153,6 +153,8 @@ struct vm_device *cv_vm_device_new(struct vm *vm);
 /* The same for an embedder's device, with its name, its user pointer and itself as configuration. */
 int cv_vm_device_new_custom(struct vm *vm, const char *name, void *user, struct vm_device **device,
 			    struct vm_error *e) CV_MUST_CHECK;
+/* Whether the machine will have a place for it beside the others: 0 or -errno with a sentence. */
+int cv_vm_device_fits(const struct vm_device *d, struct vm_error *e) CV_MUST_CHECK;
 /* Whether devices may be added now: -EBUSY with a sentence while the VM runs. */
 int cv_vm_may_add(struct vm *vm, const char *what, struct vm_error *e) CV_MUST_CHECK;
 extern const struct cv_opt cv_virtio_common_opts[];

@@ -247,6 +247,18 @@ group_input() {
 		run --device block,path=odd "$hello"
 	fails 1 '--device balloon,target=1G: balloon: option target: .* than the guest' \
 		run --device balloon,target=1G "$hello"
+	repeat 32 --device rng
+	fails 1 '--device rng: rng: PCI bus 0 is full, at most 31' run "${words[@]}" "$hello"
+	repeat 31 --device rng
+	fails 1 '--rwdisk disk: block: PCI bus 0 is full' run "${words[@]}" --rwdisk disk "$hello"
+	repeat 7 --device rng,transport=mmio
+	fails 1 'transport=mmio: rng: at most 6 virtio-mmio devices' run "${words[@]}" "$hello"
+	fails 1 '--device serial,num=1: serial: option num: port 1 is taken' \
+		run --device serial,num=1 "$hello"
+	fails 1 '--device serial: serial: option num: port 1 is taken' \
+		run --serial type=sink --device serial "$hello"
+	fails 1 '--device debugcon: debugcon: there is one already' \
+		run --device debugcon --device debugcon "$hello"
 	fails 1 'disk is the image of another VM' run --rwdisk disk --rwdisk disk "$hello"
 	fails 1 'disk is the image of another VM' run -d disk --rwdisk disk "$hello"
 	fails 1 '-m 1: memory: 1048576 bytes are too few, give' run -m 1 "$hello"
@@ -294,11 +306,6 @@ group_start() {
 	fails 1 'kernel junk: .*neither an ELF kernel .* nor a bzImage' run junk
 	truncate -s 20M large
 	fails 1 '-i large: initrd large: .* do not fit .*more memory' run -m 16 -i large "$hello"
-	repeat 32 --device rng
-	fails 1 'rng: PCI bus 0 is full, at most 31' run "${words[@]}" "$hello"
-	repeat 7 --device rng,transport=mmio
-	fails 1 'rng: at most 6 virtio-mmio devices' run "${words[@]}" "$hello"
-	fails 1 'serial: port 1 is given twice' run --device serial,num=1 "$hello"
 	fails 1 '-p: kernel command line: .*too long' run -p "$(head -c 100000 /dev/zero | tr '\0' x)" "$hello"
 	if grep -qa '__[at]san_init' "$crosvm"; then
 		echo "skip out of memory: a sanitizer needs its own"

@@ -123,8 +123,8 @@ START_TEST(the_kernel_vanishes)
 }
 END_TEST
 
-struct start_error {
-	const char *types[34][2];
+struct misfit {
+	const char *types[34][2]; /* the last one is refused */
 	int err;
 	const char *words;
 };
@@ -141,36 +141,54 @@ struct start_error {
 		"rng", "transport=mmio"                           \
 	}
 
-/* What cannot be built is told by the start. */
+static int add(struct vm_test *t, const char *const device[2])
+{
+	return vm_add_device(t->vm, device[0], device[1], NULL, &t->e);
+}
+
+/* What the machine has no place for is refused when it is added. */
 START_TEST(devices_that_do_not_fit)
 {
-	static const struct start_error cases[] = {
+	static const struct misfit cases[] = {
 		{ { RNG8, RNG8, RNG8, RNG8 }, -ENOSPC, "rng: PCI bus 0 is full, at most 31" },
 		{ { MMIO3, MMIO3, { "rng", "transport=mmio" } }, -ENOSPC, "rng: at most 6" },
-		{ { { "serial", "" }, { "serial", "num=1" } }, -EEXIST, "port 1 is given twice" },
-		{ { { "debugcon", "" }, { "debugcon", "" } }, -EEXIST, "debugcon" },
+		{ { { "serial", "" }, { "serial", "num=1" } },
+		  -EEXIST,
+		  "serial: option num: port 1 is taken" },
+		{ { { "debugcon", "" }, { "debugcon", "" } },
+		  -EEXIST,
+		  "debugcon: there is one already" },
 	};
 
 	for (size_t i = 0; i < CV_LEN(cases); i++) {
 		struct usage before = usage_now();
 		struct vm_test t;
+		unsigned int k;
 
-		vt_init(&t);
-		vt_create(&t);
-		for (unsigned int k = 0; cases[i].types[k][0]; k++)
-			ck_assert_int_eq(vm_add_device(t.vm, cases[i].types[k][0],
-						       cases[i].types[k][1], NULL, &t.e),
-					 0);
-		vt_sentence(&t, vm_start(t.vm, &t.e), cases[i].err, cases[i].words);
-		ck_assert_int_eq(vm_start(t.vm, NULL), cases[i].err);
+		vt_make(&t, power_off_guest, &t);
+		for (k = 0; cases[i].types[k + 1][0]; k++)
+			ck_assert_int_eq(add(&t, cases[i].types[k]), 0);
+		vt_sentence(&t, add(&t, cases[i].types[k]), cases[i].err, cases[i].words);
+		ck_assert_int_eq(vt_run(&t), VM_EXIT_POWER_OFF);
 		vt_fini(&t);
 		vt_same_usage(before);
 	}
 }
 END_TEST
 
+static void no_request(void *user, unsigned int queue, struct vm_request *r)
+{
+	(void)user;
+	(void)queue;
+	vm_request_complete(r, 0);
+}
+
 START_TEST(devices_that_just_fit)
 {
+	const struct vm_virtio_ops ops = { VM_VIRTIO_OPS_INIT, .request = no_request };
+	const struct vm_virtio_config config = {
+		.size = sizeof(config), .name = "mine", .device_id = 4, .n_queues = 1
+	};
 	struct vm_test t;
 
 	vt_make(&t, power_off_guest, &t);
@@ -184,6 +202,8 @@ START_TEST(devices_that_just_fit)
 		snprintf(options, sizeof(options), "num=%d", i);
 		ck_assert_int_eq(vm_add_device(t.vm, "serial", options, NULL, &t.e), 0);
 	}
+	vt_sentence(&t, vm_add_virtio(t.vm, &config, &ops, NULL, NULL, &t.e), -ENOSPC,
+		    "mine: PCI bus 0 is full");
 	ck_assert_int_eq(vt_run(&t), VM_EXIT_POWER_OFF);
 	vt_fini(&t);
 }

@@ -110,7 +110,7 @@ static int add_serial(struct run *r, unsigned int num, const struct run_serial *
 		return -1;
 	}
 	snprintf(port, sizeof(port), "num=%u", num);
-	return run_add_device(&r->options, "serial", options, "--serial", port);
+	return run_add_device(&r->options, "serial", options, "--serial", s->text ? s->text : port);
 }
 
 /* Whether the guest's console is on our standard input and output. */

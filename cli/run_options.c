@@ -334,7 +334,7 @@ static char *next_pair(char **rest)
 static int take_serial(void *ctx, const char *option, const char *text)
 {
 	(void)option;
-	struct serial_words w = { .serial = { .type = RUN_SERIAL_SINK }, .num = 1 };
+	struct serial_words w = { .serial = { .type = RUN_SERIAL_SINK, .text = text }, .num = 1 };
 	char *copy = strdup(text), *rest = copy, *key;
 	int err = 0;
 

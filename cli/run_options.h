@@ -18,7 +18,8 @@ enum run_serial_type { RUN_SERIAL_NONE, RUN_SERIAL_SINK, RUN_SERIAL_STDOUT, RUN_
 
 struct run_serial {
 	enum run_serial_type type;
-	char *path; /* FILE */
+	const char *text; /* the option's value, a word of the command line; NULL: not typed */
+	char *path;	  /* FILE */
 	bool console;
 };
 

@@ -284,7 +284,7 @@ group_input() {
 		run --device block,path=disk,packed,packed=false "$hello"
 	fails 1 'i8042: every machine has this device' run --device i8042 "$hello"
 	fails 1 'serial: option num: 5 is out of range' run --device serial,num=5 "$hello"
-	fails 1 'serial: .*dir is a directory' run --serial type=file,path=dir "$hello"
+	fails 1 '--serial type=file,path=dir: serial: .*dir is a directory' run --serial type=file,path=dir "$hello"
 	fails 1 'serial: .*no/such does not exist' run --serial type=file,path=no/such "$hello"
 	if [ "$(id -u)" = 0 ]; then
 		echo "skip permissions: root may read everything"

@@ -68,9 +68,10 @@ void cv_pci_config_set_msix(struct cv_pci_dev *d, bool on)
 
 void cv_pci_config_apply_command(struct cv_pci_dev *d)
 {
-	uint16_t command = cv_pci_config_get16(d, CV_PCI_COMMAND);
+	bool master = cv_pci_config_get16(d, CV_PCI_COMMAND) & CV_PCI_CMD_MASTER;
 
-	atomic_store(&d->bus_master, command & CV_PCI_CMD_MASTER);
+	if (atomic_exchange(&d->bus_master, master) != master && d->ops->master_changed)
+		d->ops->master_changed(d, master);
 	gate_intx(d);
 	cv_pci_bars_update(d);
 }

@@ -78,7 +78,7 @@ static void attach(struct cv_msix *x, struct cv_msix_vector *v)
 
 static void update(struct cv_msix *x, struct cv_msix_vector *v)
 {
-	if (x->enabled && !x->all_masked && !v->masked)
+	if (x->enabled && !x->all_masked && !v->masked && cv_pci_dev_bus_master(x->dev))
 		attach(x, v);
 	else
 		detach(x, v);
@@ -207,6 +207,14 @@ bool cv_msix_control_written(struct cv_msix *x)
 	if (changed)
 		cv_pci_config_set_msix(x->dev, enabled);
 	return changed;
+}
+
+void cv_msix_master_changed(struct cv_msix *x)
+{
+	pthread_mutex_lock(&x->lock);
+	for (unsigned int i = 0; i < x->n_vectors; i++)
+		update(x, &x->vectors[i]);
+	pthread_mutex_unlock(&x->lock);
 }
 
 /* ---- table and PBA ---- */

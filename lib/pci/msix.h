@@ -44,6 +44,9 @@ void cv_msix_reset(struct cv_msix *x);
  * Returns whether "enabled" has changed. */
 bool cv_msix_control_written(struct cv_msix *x);
 
+/* The function's bus master bit has changed: without it messages wait. */
+void cv_msix_master_changed(struct cv_msix *x);
+
 /* Accesses to the table and the PBA, offsets from their starts; 4 or 8 bytes, aligned. Others, and
  * those beyond the end, read 0 and are dropped. */
 uint64_t cv_msix_table_read(struct cv_msix *x, uint64_t off, unsigned int len);

@@ -38,6 +38,8 @@ struct cv_pci_dev_ops {
 	bool (*cfg_write)(struct cv_pci_dev *d, uint32_t off, unsigned int len, uint32_t val);
 	/* optional: told after an ordinary write has changed the space */
 	void (*cfg_written)(struct cv_pci_dev *d, uint32_t off, unsigned int len);
+	/* optional: the function may access memory and send MSIs, or not any more; off at first */
+	void (*master_changed)(struct cv_pci_dev *d, bool on);
 	/* optional: plugged in; the root and the interrupt line are known, no BAR is mapped yet */
 	void (*added)(struct cv_pci_dev *d);
 	/* optional: a BAR has been mapped at @base or unmapped (@base UINT64_MAX) */

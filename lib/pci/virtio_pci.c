@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The virtio-pci transport: the function, its capabilities and its place in the
- * configuration space (virtio 1.2 sections 4.1.2 and 4.1.4). The bus master bit
- * is shown but does not stop the queues: drivers set it before they start
- * them, and crosvm's guests never depended on it.
+ * configuration space (virtio 1.2 sections 4.1.2 and 4.1.4). Without the bus
+ * master bit queues stand still and no message is sent (PCI 3.0 section 6.2.2).
  */
 #include "pci/virtio_pci.h"
 
@@ -113,6 +112,21 @@ static void vpci_cfg_written(struct cv_pci_dev *d, uint32_t off, unsigned int le
 	pthread_mutex_unlock(&t->lock);
 }
 
+/* Messages go last and come first, so that none of what the queues have done is late. */
+static void vpci_master_changed(struct cv_pci_dev *d, bool on)
+{
+	struct cv_virtio_pci *t = of(d);
+
+	if (on)
+		cv_msix_master_changed(&t->msix);
+	pthread_mutex_lock(&t->lock);
+	cv_transport_hold(&t->transport, !on);
+	cv_vpci_update_doorbells(t);
+	pthread_mutex_unlock(&t->lock);
+	if (!on)
+		cv_msix_master_changed(&t->msix);
+}
+
 static void vpci_bar_moved(struct cv_pci_dev *d, unsigned int bar, uint64_t base)
 {
 	struct cv_virtio_pci *t = of(d);
@@ -146,6 +160,7 @@ static void vpci_reset(struct cv_pci_dev *d)
 static const struct cv_pci_dev_ops vpci_ops = {
 	.cfg_read = vpci_cfg_read,
 	.cfg_written = vpci_cfg_written,
+	.master_changed = vpci_master_changed,
 	.added = vpci_added,
 	.bar_moved = vpci_bar_moved,
 	.reset = vpci_reset,
@@ -276,6 +291,7 @@ int cv_virtio_pci_create(struct cv_virtio_pci **out, struct cv_vslot *vslot, str
 		return err;
 	}
 	cv_vpci_forget_vectors(t);
+	cv_transport_hold(&t->transport, true);
 	*out = t;
 	return 0;
 }

@@ -162,8 +162,9 @@ int cv_transport_init(struct cv_transport *t, struct cv_vslot *vslot, struct cv_
 
 static void reset(struct cv_transport *t)
 {
-	if (t->started)
+	if (t->running)
 		t->vslot->ops->stop(t->vslot, NULL);
+	t->running = false;
 	t->started = false;
 	t->vslot->ops->reset(t->vslot);
 	t->driver_features = 0;
@@ -220,31 +221,75 @@ static bool prepare_queue(struct cv_transport *t, unsigned int index)
 	return !fault;
 }
 
-static int try_start(struct cv_transport *t)
+static int prepare(struct cv_transport *t)
 {
-	struct cv_vq_config configs[CV_VIRTIO_MAX_QUEUES];
+	unsigned int status = atomic_load(&t->status);
 
-	for (unsigned int i = 0; i < t->vslot->n_queues; i++) {
+	if (!(status & CV_VIRTIO_FEATURES_OK) || (status & CV_VIRTIO_NEEDS_RESET))
+		return -EPROTO;
+	for (unsigned int i = 0; i < t->vslot->n_queues; i++)
 		if (!prepare_queue(t, i))
 			return -EINVAL;
+	return 0;
+}
+
+/* Starts the slot with the queues where they stand. */
+static int run(struct cv_transport *t)
+{
+	struct cv_vq_config configs[CV_VIRTIO_MAX_QUEUES];
+	int err;
+
+	for (unsigned int i = 0; i < t->vslot->n_queues; i++)
 		configs[i] = t->queues[i].config;
-	}
-	return t->vslot->ops->start(t->vslot, t->driver_features, configs);
+	err = t->vslot->ops->start(t->vslot, t->driver_features, configs);
+	t->running = !err;
+	return err;
+}
+
+static void fail_start(struct cv_transport *t, int err)
+{
+	t->started = false;
+	cv_log_guest(t->log, "%s: the device does not start: %s", t->vslot->name, strerror(-err));
+	need_reset(t);
 }
 
 static void start(struct cv_transport *t)
 {
-	unsigned int status = atomic_load(&t->status);
-	int err = -EPROTO;
+	int err = prepare(t);
 
-	if ((status & CV_VIRTIO_FEATURES_OK) && !(status & CV_VIRTIO_NEEDS_RESET))
-		err = try_start(t);
 	t->started = !err;
-	if (err) {
-		cv_log_guest(t->log, "%s: the device does not start: %s", t->vslot->name,
-			     strerror(-err));
-		need_reset(t);
+	if (!err && !t->held)
+		err = run(t);
+	if (err)
+		fail_start(t, err);
+}
+
+static void pause_slot(struct cv_transport *t)
+{
+	struct cv_vq_config positions[CV_VIRTIO_MAX_QUEUES];
+
+	for (unsigned int i = 0; i < t->vslot->n_queues; i++)
+		positions[i] = t->queues[i].config;
+	t->vslot->ops->stop(t->vslot, positions);
+	t->running = false;
+	for (unsigned int i = 0; i < t->vslot->n_queues; i++) {
+		t->queues[i].config.avail = positions[i].avail;
+		t->queues[i].config.used = positions[i].used;
 	}
+}
+
+void cv_transport_hold(struct cv_transport *t, bool on)
+{
+	bool broken = atomic_load(&t->status) & CV_VIRTIO_NEEDS_RESET;
+	int err = 0;
+
+	t->held = on;
+	if (on && t->running)
+		pause_slot(t);
+	else if (!on && t->started && !t->running && !broken)
+		err = run(t);
+	if (err)
+		fail_start(t, err);
 }
 
 void cv_transport_write_status(struct cv_transport *t, uint8_t status)
@@ -307,7 +352,8 @@ static void start_queue(struct cv_transport *t)
 	const struct cv_vslot_ops *ops = t->vslot->ops;
 	unsigned int i = t->queue_select;
 
-	if (!prepare_queue(t, i) || ops->queue_start(t->vslot, i, &t->queues[i].config))
+	if (!prepare_queue(t, i) ||
+	    (t->running && ops->queue_start(t->vslot, i, &t->queues[i].config)))
 		need_reset(t);
 }
 
@@ -320,7 +366,7 @@ void cv_transport_enable_queue(struct cv_transport *t, bool on, bool may_disable
 	q->config.ready = on;
 	if (t->started && on)
 		start_queue(t);
-	else if (t->started)
+	else if (t->running)
 		t->vslot->ops->queue_stop(t->vslot, t->queue_select);
 }
 
@@ -330,7 +376,7 @@ void cv_transport_reset_queue(struct cv_transport *t)
 
 	if (!q || !(t->driver_features & CV_VIRTIO_F_RING_RESET))
 		return;
-	if (t->started && q->config.ready)
+	if (t->running && q->config.ready)
 		t->vslot->ops->queue_stop(t->vslot, t->queue_select);
 	clear_queue(t, t->queue_select);
 }
@@ -343,7 +389,7 @@ void cv_transport_set_call(struct cv_transport *t, unsigned int index, int vecto
 	if (fd == q->config.call_fd)
 		return;
 	q->config.call_fd = fd;
-	if (t->started && q->config.ready)
+	if (t->running && q->config.ready)
 		t->vslot->ops->set_call(t->vslot, index, fd);
 }
 

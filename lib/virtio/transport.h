@@ -37,7 +37,9 @@ struct cv_transport {
 	uint64_t driver_features;
 	uint32_t device_feature_select, driver_feature_select;
 	uint16_t queue_select;
-	bool started;
+	bool started;	    /* by the driver */
+	bool held;	    /* the slot may not run, see cv_transport_hold() */
+	bool running;	    /* the slot: started and not held */
 	atomic_uint status; /* the device adds NEEDS_RESET from any thread */
 	atomic_uint isr;
 	atomic_uint generation;
@@ -53,6 +55,15 @@ void cv_transport_fini(struct cv_transport *t); /* stops and resets the device f
  * not offered and without VERSION_1; DRIVER_OK starts. */
 void cv_transport_write_status(struct cv_transport *t, uint8_t status);
 uint8_t cv_transport_status(const struct cv_transport *t);
+
+/*
+ * The device may not touch guest memory (true) or may again (false, as after
+ * init). While it is held a started device's slot is stopped, with the rings'
+ * positions kept; what the driver adds and kicks meanwhile is found afterwards.
+ * Requests that take longer than a stop waits for fail, as they do when a real
+ * function's accesses are refused.
+ */
+void cv_transport_hold(struct cv_transport *t, bool on);
 
 /* A 32-bit window of the features by the selector written before. */
 uint32_t cv_transport_device_features(const struct cv_transport *t);

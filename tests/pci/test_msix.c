@@ -45,6 +45,7 @@ static void bed_init(struct bed *b)
 				      NULL, NULL),
 			 0);
 	ck_assert_int_eq(cv_pci_root_add(b->rig.root, &b->toy.dev, 1, NULL), 0);
+	ecam_w(&b->rig, 1, 4, 2, 4); /* bus mastering */
 }
 
 static void bed_fini(struct bed *b)

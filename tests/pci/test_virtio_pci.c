@@ -1,48 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* virtio-pci: capabilities, registers, whole lives over MSI-X and INTx, moves and resets. */
-#include "echo.h"
 #include "support/check_main.h"
-#include "support/vdev_pci.h"
 #include "virtio/virtio.h"
-#include "virtio/vslot_local.h"
-
-#define RUNNING 0xf
-
-struct bed {
-	struct rig rig;
-	struct vdev *d;
-	struct vdev_pci *p;
-	struct echo *echo;
-};
-
-static void bed_init(struct bed *b, bool threaded)
-{
-	rig_init(&b->rig, &echo_class, "",
-		 &(struct rig_options){ .ops = &vdev_pci_ops, .threaded = threaded });
-	b->d = &b->rig.dev;
-	b->p = vdev_pci(b->d);
-	b->echo = cv_vslot_local_self(b->rig.slot);
-}
-
-static void bed_fini(struct bed *b)
-{
-	rig_fini(&b->rig);
-}
-
-static void start(struct bed *b)
-{
-	ck_assert_int_eq(vdev_start(b->d, NULL), 0);
-}
-
-/* One echoed request on queue @qi. */
-static void echoes(struct bed *b, unsigned int qi)
-{
-	static const char out[] = "thirty-one bytes to be echoed..";
-	char in[sizeof(out)] = "";
-
-	ck_assert_int_eq(vdev_request(b->d, qi, out, sizeof(out), in, sizeof(in)), sizeof(out));
-	ck_assert_mem_eq(out, in, sizeof(out));
-}
+#include "vpci_bed.h"
 
 static bool line(struct bed *b)
 {
@@ -53,22 +13,6 @@ static bool line(struct bed *b)
 static uint8_t isr(struct bed *b)
 {
 	return (uint8_t)cv_bus_read(b->p->mmio, b->p->isr, 1);
-}
-
-static bool message(struct bed *b, uint32_t vector)
-{
-	vdev_pump(b->d);
-	return mock_delivered(&b->p->hw, VPCI_MSI_ADDR, VPCI_MSI_DATA + vector);
-}
-
-static uint64_t get(struct bed *b, uint32_t reg, unsigned int len)
-{
-	return vdev_pci_get(b->p, reg, len);
-}
-
-static void set(struct bed *b, uint32_t reg, unsigned int len, uint64_t val)
-{
-	vdev_pci_set(b->p, reg, len, val);
 }
 
 /* Starts like a driver without MSI-X. */

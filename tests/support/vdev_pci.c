@@ -196,8 +196,10 @@ void vdev_pci_setup_queue(struct vdev *d, unsigned int index, uint16_t vector)
 static int pci_start(struct vdev *d)
 {
 	struct vdev_pci *p = d->port;
-	int err = vdev_pci_negotiate(d);
+	int err;
 
+	vdev_pci_cfg_write(p, 4, 2, VPCI_COMMAND);
+	err = vdev_pci_negotiate(d);
 	if (err)
 		return err;
 	vdev_pci_enable_msix(p, true);
@@ -270,7 +272,7 @@ static void pci_attach(struct vdev *d)
 	must(cv_virtio_pci_create(&p->t, d->slot, &p->hw.hw, d->any_loop, NULL, NULL) == 0);
 	cv_pci_dev_set_intx(cv_virtio_pci_dev(p->t), &p->irq, 1, 10);
 	must(cv_pci_root_add(p->root, cv_virtio_pci_dev(p->t), VPCI_SLOT, NULL) == 0);
-	vdev_pci_cfg_write(p, 4, 2, 6);
+	vdev_pci_cfg_write(p, 4, 2, VPCI_COMMAND);
 	vdev_pci_locate(p);
 }
 

@@ -13,6 +13,7 @@
 #define VPCI_MSI_ADDR 0xfee00000u
 #define VPCI_MSI_DATA 0x40u /* plus the vector */
 #define VPCI_SLOT     1u
+#define VPCI_COMMAND  6u /* memory decoding and bus mastering */
 
 /* Registers of the common configuration structure, virtio 1.2 section 4.1.4.3. */
 enum {

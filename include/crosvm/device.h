@@ -84,6 +84,10 @@ struct vm_virtio_ops {
 	void (*config_read)(void *user, uint32_t offset, void *buf, uint32_t len);
 	void (*config_write)(void *user, uint32_t offset, const void *buf, uint32_t len);
 	void (*drop)(void *user); /* the device is gone; optional */
+	/* no requests of @queue any more, as with stop(), while the other queues go on; requests
+	 * come again when the driver has set the queue up anew. optional: with it the driver may
+	 * reset single queues (VIRTIO_F_RING_RESET) and start them late */
+	void (*queue_stop)(void *user, unsigned int queue);
 };
 
 #define VM_VIRTIO_OPS_INIT .size = sizeof(struct vm_virtio_ops)
@@ -123,7 +127,7 @@ int vm_request_iov_readable(const struct vm_request *request, struct iovec *iov,
 int vm_request_iov_writable(struct vm_request *request, struct iovec *iov, int max);
 
 /* Gives the request back to the driver with @written bytes of its writable part filled. Once. Any
- * thread; never later than the return of stop(). */
+ * thread; never later than the return of stop(), or of queue_stop() for its queue. */
 void vm_request_complete(struct vm_request *request, uint32_t written);
 
 /* Tells the driver that the configuration space has changed. Any thread. */

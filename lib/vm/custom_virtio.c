@@ -108,9 +108,8 @@ static int virtio_start(void *self, uint64_t features, struct cv_vq *vqs)
 
 	inst->vqs = vqs;
 	for (unsigned int i = 0; i < d->own_virtio.n_queues; i++) {
-		if (!vqs[i].ready)
-			continue;
-		inst->requests[i] = calloc(vqs[i].size, sizeof(struct vm_request));
+		/* for any size: a queue may be started later, and again after it was stopped */
+		inst->requests[i] = calloc(d->queue_max[i], sizeof(struct vm_request));
 		if (!inst->requests[i]) {
 			free_requests(inst);
 			return -ENOMEM;
@@ -139,8 +138,7 @@ static void virtio_kick(void *self, struct cv_vq *vq, unsigned int index)
 	} while (cv_vq_enable_kicks(vq, true));
 }
 
-/* Gives back what the embedder has forgotten, so that nothing is outstanding. All queues at once:
- * stop() is all that an embedder knows, hence no queue_stop. */
+/* Gives back what the embedder has forgotten, so that nothing of the queue is outstanding. */
 static void push_forgotten(struct instance *inst, unsigned int index)
 {
 	struct vm_request *requests = inst->requests[index];
@@ -149,8 +147,18 @@ static void push_forgotten(struct instance *inst, unsigned int index)
 		if (requests[i].chain && requests[i].chain->out && requests[i].vq)
 			cv_vq_push(requests[i].vq, requests[i].chain, 0);
 	cv_vq_notify(&inst->vqs[index]);
-	free(requests);
-	inst->requests[index] = NULL;
+	if (requests)
+		memset(requests, 0, inst->vqs[index].size * sizeof(*requests));
+}
+
+static void virtio_queue_stop(void *self, struct cv_vq *vq, unsigned int index)
+{
+	struct instance *inst = self;
+
+	(void)vq;
+	inst->d->virtio_ops.queue_stop(inst->d->user, index);
+	push_completed(inst);
+	push_forgotten(inst, index);
 }
 
 static void virtio_stop(void *self)
@@ -164,6 +172,7 @@ static void virtio_stop(void *self)
 	push_completed(inst);
 	for (unsigned int i = 0; i < d->own_virtio.n_queues; i++)
 		push_forgotten(inst, i);
+	free_requests(inst);
 }
 
 static void virtio_config_read(void *self, uint32_t off, uint8_t *buf, uint32_t len)
@@ -225,6 +234,9 @@ static void fill_class(struct vm_device *d, const struct vm_virtio_config *c)
 						.start = virtio_start,
 						.kick = virtio_kick,
 						.stop = virtio_stop };
+	if (d->virtio_ops
+		    .queue_stop) /* the framework cannot take back what the embedder works on */
+		d->own_virtio.queue_stop = virtio_queue_stop;
 	d->own_class = (struct cv_class){ .name = d->name,
 					  .help = "",
 					  .size = sizeof(struct instance),

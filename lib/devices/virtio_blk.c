@@ -413,6 +413,9 @@ static int blk_start(void *self, uint64_t features, struct cv_vq *vqs)
 
 	b->features = features;
 	b->vqs = vqs;
+	/* section 5.2.5.2: it cannot flush, so it does not begin with a cache that needs it */
+	if ((features & F_CONFIG_WCE) && !(features & F_FLUSH))
+		b->writeback = false;
 	return 0;
 }
 

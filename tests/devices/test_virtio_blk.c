@@ -367,6 +367,8 @@ static bool syncs(uint64_t refuse, bool off_by_config)
 	ck_assert_int_eq(ftruncate(fd, DISK_SIZE), 0);
 	rig_init(&r, &cv_class_block, with_fd(fd, ""), NULL);
 	ck_assert_int_eq(vdev_start(&r.dev, &o), 0);
+	ck_assert_uint_eq(vdev_config(&r.dev, C_WRITEBACK, 1),
+			  (r.dev.features & F_FLUSH) > 0 || refuse & F_CONFIG_WCE);
 	if (off_by_config)
 		r.dev.ops->config_write(&r.dev, C_WRITEBACK, &byte, 1);
 	ck_assert_uint_eq(n_io_threads(), 0);
@@ -386,6 +388,7 @@ START_TEST(writethrough_syncs)
 	ck_assert(!syncs(F_CONFIG_WCE, false));
 	ck_assert(!syncs(F_CONFIG_WCE, true)); /* not negotiated, so it says nothing */
 	ck_assert(syncs(F_FLUSH | F_CONFIG_WCE, false));
+	ck_assert(syncs(F_FLUSH, false)); /* the mode starts as writethrough */
 	ck_assert(syncs(0, true));
 }
 END_TEST

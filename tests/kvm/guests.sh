@@ -234,6 +234,29 @@ group_examples() {
 	(cd "$work" && "$examples/many_vms" 3 "$guests/hello.elf" >"$work/out" 2>"$work/err") || bad "it failed"
 	said out '^VM 2: the guest powered off$'
 	grep -q '^Hello' "$work/vm-2.log" || bad "VM 2 said nothing"
+	commands_obeyed
+}
+
+# A guest that waits for ever, told what to do until that is to stop.
+commands_obeyed() {
+	name=control
+	printf '%s\n' help "balloon target bytes=16M" "balloon status" "balloon target bytes=1G" \
+		"balloon dance" "nobody dances" power "console.2 resize cols=132,rows=43" stop |
+		"$examples/control" 64 "$guests/hello.elf" "" end=halt serial,num=1,out=/dev/fd/2 balloon \
+			console console,ports=2 >"$work/out" 2>"$work/err" || bad "it failed"
+	cat >"$work/wanted" <<-END
+		ok power, stop, balloon target, balloon status, balloon stats, console resize, console.2 resize
+		ok
+		ok target=16777216,actual=0
+		failed balloon: 1073741824 bytes are more than the guest's 67108864, give less
+		failed balloon: there is no operation 'dance'
+		failed no device 'nobody', or no operation; try help
+		ok pressed
+		ok
+		ok stopped
+		the VM ended: stopped
+	END
+	cmp -s "$work/wanted" "$work/out" || bad "other answers than $(cat "$work/wanted")"
 }
 
 "group_$group"

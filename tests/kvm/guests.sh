@@ -248,7 +248,7 @@ commands_obeyed() {
 		ok power, stop, balloon target, balloon status, balloon stats, console resize, console.2 resize
 		ok
 		ok target=16777216,actual=0
-		failed balloon: 1073741824 bytes are more than the guest's 67108864, give less
+		failed balloon: option bytes: 1073741824 bytes are more than the guest's 67108864, give less
 		failed balloon: there is no operation 'dance'
 		failed no device 'nobody', or no operation; try help
 		ok pressed

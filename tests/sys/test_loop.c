@@ -703,7 +703,7 @@ END_TEST
 struct busy {
 	struct cv_watch watch;
 	struct cv_poller poller;
-	unsigned int n_events, n_looks, n_idle;
+	unsigned int n_looks, n_idle;
 	int fd;
 };
 
@@ -712,7 +712,6 @@ static void busy_fn(struct cv_watch *w, uint32_t events CV_UNUSED)
 	struct busy *b = cv_container_of(w, struct busy, watch);
 
 	cv_event_drain(b->fd);
-	b->n_events++;
 	if (b->n_idle > 0)
 		cv_loop_stop(w->loop);
 }
@@ -748,7 +747,6 @@ START_TEST(busy_events_spin_then_idle)
 	cv_poller_add(loop, &b.poller);
 	cv_event_signal(b.fd);
 	ck_assert_int_eq(cv_loop_run(loop), 0);
-	ck_assert_uint_eq(b.n_events, 2);
 	ck_assert_uint_ge(b.n_looks, 100);
 	ck_assert_uint_eq(b.n_idle, 1);
 	cv_poller_remove(&b.poller);

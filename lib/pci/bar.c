@@ -190,7 +190,7 @@ static bool step_over(uint64_t *addr, uint64_t size, uint64_t base, uint64_t len
 	return true;
 }
 
-/* Moves @addr past one BAR that has, or will have after a reset, some of it; whether one has. */
+/* Moves @addr past one BAR that has some of it; whether one has. */
 static bool step_over_any(const struct cv_pci_root *root, const struct cv_pci_bar *b,
 			  uint64_t *addr)
 {
@@ -200,8 +200,7 @@ static bool step_over_any(const struct cv_pci_root *root, const struct cv_pci_ba
 
 			if (o->kind == CV_PCI_BAR_NONE || is_io(o) != is_io(b))
 				continue;
-			if (step_over(addr, b->size, o->home, o->size) ||
-			    step_over(addr, b->size, o->base, o->size))
+			if (step_over(addr, b->size, o->base, o->size))
 				return true;
 		}
 	}
@@ -250,7 +249,6 @@ int cv_pci_bars_place(struct cv_pci_dev *d, struct vm_error *e)
 				      " bytes) in the PCI windows; use fewer or smaller devices",
 				      i, b->size);
 		write_register(d, i, addr);
-		b->home = addr;
 		err = map(d, i, addr, e);
 		if (err == -EEXIST)
 			return cv_err_prefix(e, -EBUSY, "BAR %u", i);

@@ -143,10 +143,8 @@ void cv_pci_dev_init(struct cv_pci_dev *d, const char *name, const struct cv_pci
 	d->w1c[CV_PCI_STATUS + 1] = STATUS_W1C_HIGH;
 	d->writable[CV_PCI_CACHE_LINE] = 0xff;
 	d->writable[CV_PCI_INT_LINE] = 0xff;
-	for (unsigned int i = 0; i < CV_PCI_BARS; i++) {
+	for (unsigned int i = 0; i < CV_PCI_BARS; i++)
 		d->bars[i].base = CV_PCI_NOWHERE;
-		d->bars[i].home = CV_PCI_NOWHERE;
-	}
 }
 
 static bool bar_taken(const struct cv_pci_dev *d, unsigned int bar)
@@ -179,7 +177,6 @@ int cv_pci_dev_add_bar(struct cv_pci_dev *d, unsigned int bar, enum cv_pci_bar_k
 		.size = size,
 		.slot = slot,
 		.base = CV_PCI_NOWHERE,
-		.home = CV_PCI_NOWHERE,
 	};
 	mask = le64(~(size - 1));
 	memcpy(d->writable + reg, &mask, wide ? 8 : 4);

@@ -158,25 +158,6 @@ void cv_msix_fini(struct cv_msix *x)
 	*x = (struct cv_msix){ 0 };
 }
 
-void cv_msix_reset(struct cv_msix *x)
-{
-	pthread_mutex_lock(&x->lock);
-	x->enabled = false;
-	x->all_masked = false;
-	for (unsigned int i = 0; i < x->n_vectors; i++) {
-		struct cv_msix_vector *v = &x->vectors[i];
-
-		release_route(x, v);
-		v->addr = 0;
-		v->data = 0;
-		v->masked = true;
-		cv_event_drain(cv_fd_get(&v->event));
-	}
-	pthread_mutex_unlock(&x->lock);
-	cv_pci_config_put16(x->dev, x->cap + CONTROL, (uint16_t)(x->n_vectors - 1));
-	cv_pci_config_set_msix(x->dev, false);
-}
-
 /* ---- the capability ---- */
 
 /* Nothing is pending in a function whose MSI-X has been turned off. */

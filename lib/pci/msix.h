@@ -37,10 +37,8 @@ int cv_msix_init(struct cv_msix *x, struct cv_pci_dev *dev, struct cv_hw *hw, ui
 		 unsigned int bar, uint32_t table_off, uint32_t pba_off, struct cv_log *log,
 		 struct vm_error *e) CV_MUST_CHECK;
 void cv_msix_fini(struct cv_msix *x); /* zeroed is fine */
-/* To the state after init: off, all vectors masked and nothing pending. Under the root's lock. */
-void cv_msix_reset(struct cv_msix *x);
 
-/* The capability's control word may have been written; call from cfg_written, or after reset.
+/* The capability's control word may have been written; call from cfg_written.
  * Returns whether "enabled" has changed. */
 bool cv_msix_control_written(struct cv_msix *x);
 

@@ -6,7 +6,7 @@
  * A function embeds struct cv_pci_dev. Configuration accesses come from vCPU
  * threads through ECAM or ports CF8/CFC, serialised by the root's lock; BAR
  * accesses come through the bus, not under that lock. Lock order: root, then
- * function, then device. Adding, removing and resetting take the root's lock:
+ * function, then device. Adding and removing take the root's lock:
  * while vCPUs run, not from the thread of a loop that a device runs in.
  */
 #ifndef CV_PCI_PCI_H
@@ -44,8 +44,6 @@ struct cv_pci_dev_ops {
 	void (*added)(struct cv_pci_dev *d);
 	/* optional: a BAR has been mapped at @base or unmapped (@base UINT64_MAX) */
 	void (*bar_moved)(struct cv_pci_dev *d, unsigned int bar, uint64_t base);
-	/* optional: PCI reset of the machine; the BARs are unmapped, the space is put back after */
-	void (*reset)(struct cv_pci_dev *d);
 };
 
 enum cv_pci_bar_kind { CV_PCI_BAR_NONE, CV_PCI_BAR_IO, CV_PCI_BAR_MEM32, CV_PCI_BAR_MEM64 };
@@ -56,7 +54,6 @@ struct cv_pci_bar {
 	uint64_t size;	       /* power of two; at least 16 (memory) or 4 (I/O) */
 	struct cv_rslot *slot; /* what answers; NULL: mapped by other means (memory slots) */
 	uint64_t base;	       /* where it is mapped now; UINT64_MAX: nowhere */
-	uint64_t home;	       /* where cv_pci_root_add() has placed it */
 	bool blocked;	       /* enabled, but the address is taken: tried again later */
 };
 
@@ -68,7 +65,6 @@ struct cv_pci_dev {
 	uint8_t cfg[CV_PCI_CFG_SIZE];
 	uint8_t writable[CV_PCI_CFG_SIZE]; /* bits the guest may write */
 	uint8_t w1c[CV_PCI_CFG_SIZE];	   /* bits that writing 1 clears */
-	uint8_t home[CV_PCI_CFG_SIZE];	   /* the space as it was when added, for resets */
 	struct cv_pci_bar bars[CV_PCI_BARS];
 	uint16_t cap_end, cap_last; /* where the next capability goes; the last one, 0: none */
 	struct cv_irq *intx;	    /* NULL: no interrupt pin */
@@ -132,9 +128,6 @@ void cv_pci_root_set_cf9(struct cv_pci_root *root, struct cv_rslot *slot);
 int cv_pci_root_add(struct cv_pci_root *root, struct cv_pci_dev *d, int slot,
 		    struct vm_error *e) CV_MUST_CHECK;
 void cv_pci_root_remove(struct cv_pci_root *root, struct cv_pci_dev *d);
-
-/* Unmaps all BARs, resets every function and puts its space and BARs back to as after add. */
-void cv_pci_root_reset(struct cv_pci_root *root);
 
 /* One configuration access to bus 0; all-ones and dropped where nothing is. For tests and hooks. */
 uint32_t cv_pci_cfg_read(struct cv_pci_root *root, unsigned int devfn, uint32_t off,

@@ -4,7 +4,6 @@
  * (PCI Express 4.0 section 7.2.2). No bridges, no other buses.
  */
 #include <errno.h>
-#include <string.h>
 
 #include "base/math.h"
 #include "pci/root.h"
@@ -155,7 +154,6 @@ static int plug_in(struct cv_pci_root *root, struct cv_pci_dev *d, unsigned int 
 		return cv_err_prefix(e, err, "pci: %s", d->name);
 	}
 	cv_pci_config_put16(d, CV_PCI_COMMAND, decode_bits(d));
-	memcpy(d->home, d->cfg, sizeof(d->home));
 	cv_pci_config_apply_command(d);
 	return 0;
 }
@@ -185,28 +183,6 @@ void cv_pci_root_remove(struct cv_pci_root *root, struct cv_pci_dev *d)
 			cv_bus_drain(d->bars[i].kind == CV_PCI_BAR_IO ? root->pio : root->mmio,
 				     d->bars[i].slot);
 	}
-}
-
-void cv_pci_root_reset(struct cv_pci_root *root)
-{
-	pthread_mutex_lock(&root->lock);
-	root->address = 0;
-	/* all at home before the first is mapped again: homes are disjoint, other places not */
-	for (unsigned int i = 0; i < CV_PCI_SLOTS; i++) {
-		struct cv_pci_dev *d = root->devs[i];
-
-		if (!d)
-			continue;
-		cv_pci_bars_unmap(d);
-		if (d->ops->reset)
-			d->ops->reset(d);
-		memcpy(d->cfg, d->home, sizeof(d->cfg));
-	}
-	for (unsigned int i = 0; i < CV_PCI_SLOTS; i++) {
-		if (root->devs[i])
-			cv_pci_config_apply_command(root->devs[i]);
-	}
-	pthread_mutex_unlock(&root->lock);
 }
 
 /* ---- life ---- */

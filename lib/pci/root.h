@@ -70,7 +70,7 @@ void cv_pci_config_set_msix(struct cv_pci_dev *d, bool on);
 
 /* ---- bar.c: the root's lock is held ---- */
 
-/* Chooses addresses for all BARs of @d and writes them into its space and home. */
+/* Chooses addresses for all BARs of @d and writes them into its space. */
 int cv_pci_bars_place(struct cv_pci_dev *d, struct vm_error *e) CV_MUST_CHECK;
 
 /* Makes the bus agree with the command register and the BARs. */

@@ -144,26 +144,12 @@ static void vpci_added(struct cv_pci_dev *d)
 		of(d)->transport.irq = d->intx;
 }
 
-static void vpci_reset(struct cv_pci_dev *d)
-{
-	struct cv_virtio_pci *t = of(d);
-
-	cv_msix_reset(&t->msix);
-	pthread_mutex_lock(&t->lock);
-	cv_transport_write_status(&t->transport, 0);
-	t->msix_on = false;
-	cv_vpci_update_doorbells(t);
-	cv_vpci_forget_vectors(t);
-	pthread_mutex_unlock(&t->lock);
-}
-
 static const struct cv_pci_dev_ops vpci_ops = {
 	.cfg_read = vpci_cfg_read,
 	.cfg_written = vpci_cfg_written,
 	.master_changed = vpci_master_changed,
 	.added = vpci_added,
 	.bar_moved = vpci_bar_moved,
-	.reset = vpci_reset,
 };
 
 /* ---- construction ---- */

@@ -92,8 +92,6 @@ static void step(struct rig *r, struct script *s)
 		cv_bus_write(bus, at, len, val);
 	if (op & 0x40)
 		vdev_pump(&r->dev);
-	if (op & 0x80 && off == 0xffff)
-		cv_pci_root_reset(p->root);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -110,8 +108,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (unsigned int i = 0; i < MAX_STEPS && s.left > 0; i++)
 		step(&r, &s);
 	vdev_pump(&r.dev);
-	/* whatever has happened, a reset of the machine makes it usable again */
-	vdev_pci_machine_reset(vdev_pci(&r.dev));
+	/* whatever has happened, a driver that begins anew gets it to work */
+	vdev_pci_recover(vdev_pci(&r.dev));
 	vdev_reset(&r.dev);
 	must(vdev_start(&r.dev, NULL) == 0);
 	rig_fini(&r);

@@ -92,7 +92,7 @@ struct toy {
 	struct cv_pci_dev dev;
 	struct cv_rslot slot;
 	uint8_t bytes[64];
-	unsigned int n_moved, n_reset, n_written;
+	unsigned int n_moved, n_written;
 	uint64_t last_base;
 };
 
@@ -121,11 +121,6 @@ static inline void toy_moved(struct cv_pci_dev *d, unsigned int bar, uint64_t ba
 	t->last_base = base;
 }
 
-static inline void toy_reset(struct cv_pci_dev *d)
-{
-	cv_container_of(d, struct toy, dev)->n_reset++;
-}
-
 static inline void toy_written(struct cv_pci_dev *d, uint32_t off, unsigned int len)
 {
 	must(off + len <= CV_PCI_CFG_SIZE);
@@ -136,7 +131,6 @@ static inline void toy_init(struct toy *t)
 {
 	static const struct cv_rslot_ops slot_ops = { .read = toy_read, .write = toy_write };
 	static const struct cv_pci_dev_ops ops = { .bar_moved = toy_moved,
-						   .reset = toy_reset,
 						   .cfg_written = toy_written };
 	static const struct cv_pci_ids ids = { .vendor = 0x1234,
 					       .device = 0x5678,

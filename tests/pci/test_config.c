@@ -362,8 +362,6 @@ START_TEST(intx_and_its_disable_bit)
 	ecam_w(&r, 1, 5, 1, 4);
 	cv_pci_dev_intx(&t.dev, true);
 	ck_assert(!triggered(&irq));
-	cv_pci_root_reset(r.root);
-	ck_assert(triggered(&irq)); /* the toy's reset does not lower it */
 	cv_pci_root_remove(r.root, &t.dev);
 	pci_rig_fini(&r);
 	close(irq.trigger);
@@ -380,9 +378,8 @@ START_TEST(bus_master_is_seen)
 	ck_assert(!cv_pci_dev_bus_master(&t.dev));
 	ecam_w(&r, 1, 4, 1, 4);
 	ck_assert(cv_pci_dev_bus_master(&t.dev));
-	cv_pci_root_reset(r.root);
+	ecam_w(&r, 1, 4, 1, 2);
 	ck_assert(!cv_pci_dev_bus_master(&t.dev));
-	ck_assert_uint_eq(t.n_reset, 1);
 	cv_pci_root_remove(r.root, &t.dev);
 	pci_rig_fini(&r);
 }

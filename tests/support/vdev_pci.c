@@ -122,10 +122,11 @@ static void remove_watch(void *arg)
 	cv_watch_remove(&((struct vdev_pci *)arg)->config_watch);
 }
 
-void vdev_pci_machine_reset(struct vdev_pci *p)
+void vdev_pci_recover(struct vdev_pci *p)
 {
-	cv_loop_call(p->d->any_loop, remove_watch, p);
-	cv_pci_root_reset(p->root);
+	vdev_pci_cfg_write(p, BAR0, 4, VPCI_WINDOW);
+	vdev_pci_cfg_write(p, 4, 2, VPCI_COMMAND);
+	vdev_pci_cfg_write(p, p->msix + 2, 2, 0);
 	vdev_pci_locate(p);
 }
 

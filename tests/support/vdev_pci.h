@@ -67,8 +67,9 @@ void vdev_pci_set(struct vdev_pci *p, uint32_t reg, unsigned int len, uint64_t v
 /* Looks where the BAR and its structures are now. */
 void vdev_pci_locate(struct vdev_pci *p);
 
-/* What a reset of the machine does to the bus; then looks again. vdev_reset() is still to be called. */
-void vdev_pci_machine_reset(struct vdev_pci *p);
+/* Puts the function back to its place after anything has been written to its space, as firmware
+ * would; vdev_reset() is still to be called. */
+void vdev_pci_recover(struct vdev_pci *p);
 
 /* Single steps of a start, for tests that want to do something in between. */
 int vdev_pci_negotiate(struct vdev *d);

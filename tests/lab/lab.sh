@@ -14,8 +14,7 @@
 #   -o DIR         bring what the command leaves in $LAB_OUT to DIR
 #   -d MIB         an ext4 disk of that size, mounted at /scratch
 #   -m MIB         memory of the lab (default 3072)
-#   -c N           processors (default 1: with more, guests with several vCPUs
-#                  crash the emulated host now and then)
+#   -c N           processors (default 1)
 #   -t SECONDS     time limit (default 300)
 #   -i             interactive: the command gets this terminal
 #   -k DIR         keep the lab kernel's console.log there
@@ -32,7 +31,7 @@ programs=() files=() modules=(kvm-amd virtio_pci virtio_console virtio_blk)
 environment=() out_dir='' keep_dir='' disk_mib=0 memory_mib=3072 processors=1 limit=300 interactive=''
 
 usage() {
-	sed -n 's/^# \{0,1\}//; 4,25p' "$0" >&2
+	sed -n 's/^# \{0,1\}//; 3,24p' "$0" >&2
 	exit 125
 }
 
@@ -144,16 +143,30 @@ pack() {
 	rm -rf "$root"
 }
 
+# port NAME [BUS]
 port() {
-	qemu+=(-device "virtserialport,chardev=$1,name=$1")
+	qemu+=(-device "virtserialport,chardev=$1,name=$1,bus=${2:-serial.0}")
+}
+
+# The emulator's VMRUN sets its flag of a virtual interrupt without the lock
+# that all other flags are set under, so that another thread's "an interrupt is
+# pending" gets lost in some hundred guests. The processor then runs on with a
+# full IRR, without its tick, until the next new interrupt. Hence a pulse for
+# each of them: a device of its own, whose interrupt lab-init binds to it.
+make_pulses() {
+	local i
+
+	for ((i = 0; i < processors; i++)); do
+		mkfifo "$scratch/pulse$i.in" "$scratch/pulse$i.out"
+		qemu+=(-device "virtio-serial-pci,id=pulse$i"
+			-chardev "pipe,id=pulse$i,path=$scratch/pulse$i")
+		port "pulse$i" "pulse$i.0"
+	done
 }
 
 # XSAVE is left out because the emulator does not tell KVM of its XSETBV, LA57
 # because under nested paging a fifth level makes every miss of the TLB, of which
 # each exit causes dozens, half as long again (35 loads instead of 24).
-# The pulse is there because it also loses an interrupt in some hundred guests
-# (the flag that one is pending is cleared while another thread sets it); the
-# next interrupt of any kind makes up for that.
 make_qemu_arguments() {
 	# shellcheck disable=SC2054 # the commas are QEMU's
 	qemu=(qemu-system-x86_64 -no-user-config -nodefaults -display none -no-reboot
@@ -161,21 +174,19 @@ make_qemu_arguments() {
 		-kernel "$("$lab_dir/kernel.sh" dir)/bzImage" -initrd "$scratch/initrd"
 		-append "quiet console=ttyS0 panic=-1 mitigations=off nokaslr"
 		-chardev "file,id=kernel,path=$scratch/console.log" -serial chardev:kernel
-		-device virtio-serial-pci
+		-device virtio-serial-pci,id=serial
 		-chardev "file,id=status,path=$scratch/status"
 		-chardev "file,id=files,path=$scratch/files")
 	port status
 	port files
-	mkfifo "$scratch/pulse.in" "$scratch/pulse.out"
-	qemu+=(-chardev "pipe,id=pulse,path=$scratch/pulse")
-	port pulse
+	make_pulses
 	if [ "$disk_mib" != 0 ]; then
 		qemu+=(-drive "if=none,id=scratch,format=raw,cache=unsafe,file=$scratch/disk"
 			-device "virtio-blk-pci,drive=scratch")
 	fi
 	if [ -n "$interactive" ]; then
 		qemu+=(-chardev "stdio,id=terminal,signal=off"
-			-device "virtconsole,chardev=terminal,name=terminal")
+			-device "virtconsole,chardev=terminal,name=terminal,bus=serial.0")
 	else
 		mkfifo "$scratch/output"
 		qemu+=(-chardev "file,id=output,path=$scratch/output,append=on")
@@ -183,16 +194,23 @@ make_qemu_arguments() {
 	fi
 }
 
-send_pulse() {
-	exec 9<>"$scratch/pulse.in"
+send_pulses() {
+	local fd fds=() i
+
+	for ((i = 0; i < processors; i++)); do
+		exec {fd}<>"$scratch/pulse$i.in"
+		fds+=("$fd")
+	done
 	while sleep 0.2; do
-		printf .
-	done >&9
+		for fd in "${fds[@]}"; do
+			printf . >&"$fd"
+		done
+	done
 }
 
 # QEMU ends when the lab powers itself off; the limit ends it otherwise.
 run_lab() {
-	send_pulse &
+	send_pulses &
 	if [ -n "$interactive" ]; then
 		"${qemu[@]}" 2>"$scratch/qemu.log" || true
 		return

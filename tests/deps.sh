@@ -4,7 +4,7 @@
 # is missing, as root or through sudo. Sourced, never run.
 
 # To build the library, the CLI and the examples.
-deps_build=(build-essential cmake ninja-build pkg-config liburing-dev)
+deps_build=(build-essential cmake ninja-build pkg-config libseccomp-dev liburing-dev)
 # To fetch a kernel and make a guest's root file system.
 deps_guest=(busybox-static cpio e2fsprogs lz4 xz-utils zstd)
 # To emulate a machine with virtualization extensions.

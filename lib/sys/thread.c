@@ -2,7 +2,12 @@
 /* The library's threads. */
 #include "sys/thread.h"
 
+#include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+
+#include "base/str.h"
 
 /* The sanitizers' frames are several times larger than ours: the default stack for them. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -16,6 +21,22 @@
 #define STACK_SIZE (256u * 1024)
 #endif
 
+struct start {
+	void *(*fn)(void *arg);
+	void *arg;
+	char name[16];
+};
+
+/* A thread names itself: to name another one takes a file of /proc, which no jail has. */
+static void *begin(void *arg)
+{
+	struct start s = *(struct start *)arg;
+
+	free(arg);
+	prctl(PR_SET_NAME, s.name); /* only seen in ps */
+	return s.fn(s.arg);
+}
+
 /* Nearly all: faults must find the embedder's handler, the kernel kills past one that is blocked. */
 static void set_blocked(sigset_t *set)
 {
@@ -26,7 +47,7 @@ static void set_blocked(sigset_t *set)
 		sigdelset(set, faults[i]);
 }
 
-int cv_thread_create(pthread_t *thread, const char *name, void *(*fn)(void *arg), void *arg)
+static int create(pthread_t *thread, struct start *start)
 {
 	sigset_t blocked, saved;
 	pthread_attr_t attr;
@@ -40,11 +61,25 @@ int cv_thread_create(pthread_t *thread, const char *name, void *(*fn)(void *arg)
 		/* a new thread inherits the mask, so no signal finds it unprepared */
 		set_blocked(&blocked);
 		pthread_sigmask(SIG_SETMASK, &blocked, &saved);
-		err = -pthread_create(thread, &attr, fn, arg);
+		err = -pthread_create(thread, &attr, begin, start);
 		pthread_sigmask(SIG_SETMASK, &saved, NULL);
 	}
 	pthread_attr_destroy(&attr);
-	if (!err)
-		cv_ignore(pthread_setname_np(*thread, name)); /* only seen in ps */
+	return err;
+}
+
+int cv_thread_create(pthread_t *thread, const char *name, void *(*fn)(void *arg), void *arg)
+{
+	struct start *start = calloc(1, sizeof(*start));
+	int err;
+
+	if (!start)
+		return -ENOMEM;
+	start->fn = fn;
+	start->arg = arg;
+	err = cv_str_copy(start->name, sizeof(start->name), name);
+	err = err ?: create(thread, start);
+	if (err)
+		free(start);
 	return err;
 }

@@ -11,13 +11,14 @@ allowed() {
 	disk) echo "base sys disk" ;;
 	tty) echo "base sys tty" ;;
 	virtio) echo "base sys core virtio" ;;
+	vhost) echo "base sys core virtio vhost" ;;
 	pci) echo "base sys core virtio pci" ;;
 	devices) echo "base sys core virtio disk tty devices" ;;
 	hypervisor) echo "base sys core hypervisor" ;;
 	sandbox) echo "base sys sandbox" ;;
 	boot) echo "base core boot" ;;
-	machine) echo "base sys core disk tty virtio pci devices hypervisor sandbox boot machine" ;;
-	vm) echo "base sys core disk tty virtio pci devices hypervisor sandbox boot machine vm" ;;
+	machine) echo "base sys core disk tty virtio pci vhost devices hypervisor sandbox boot machine" ;;
+	vm) echo "base sys core disk tty virtio pci vhost devices hypervisor sandbox boot machine vm" ;;
 	*) echo "" ;;
 	esac
 }

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/math.h"
@@ -102,15 +103,128 @@ int cv_mem_init(struct cv_mem *m, const struct cv_mem_range *ranges, unsigned in
 	return err;
 }
 
+static void unmap_region(const struct cv_mem_region *r)
+{
+	munmap(r->host - r->lead, r->lead + r->len + r->tail);
+}
+
 void cv_mem_fini(struct cv_mem *m)
 {
 	if (!m)
 		return;
 	for (unsigned int i = 0; i < m->n_regions; i++)
-		munmap(m->regions[i].host, m->regions[i].len);
+		unmap_region(&m->regions[i]);
 	if (m->memfd_plus1 > 0)
 		close(m->memfd_plus1 - 1);
 	*m = (struct cv_mem){ 0 };
+}
+
+/* ---- somebody else's memory ---- */
+
+static int check_range(const struct cv_mem *m, const struct cv_mem_range *range, uint64_t off,
+		       struct vm_error *e)
+{
+	uint64_t end;
+
+	if (m->n_regions == CV_MEM_MAX_REGIONS)
+		return cv_err(e, -ENOSPC, "guest memory: more than %d regions", CV_MEM_MAX_REGIONS);
+	if (range->len == 0 || !cv_is_aligned(range->gpa | range->len | off, CV_PAGE_SIZE) ||
+	    __builtin_add_overflow(range->gpa, range->len, &end))
+		return cv_err(e, -EINVAL,
+			      "guest memory: a region is empty, not page aligned or "
+			      "wraps");
+	for (unsigned int i = 0; i < m->n_regions; i++)
+		if (cv_ranges_overlap(range->gpa, range->len, m->regions[i].gpa, m->regions[i].len))
+			return cv_err(e, -EINVAL, "guest memory: a region overlaps another");
+	return 0;
+}
+
+static int check_file(int fd, uint64_t off, uint64_t len, bool sealed, uint64_t *page,
+		      struct vm_error *e)
+{
+	struct stat st;
+	int seals;
+
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+	    !cv_in_range(off, len, (uint64_t)cv_max(st.st_size, (off_t)0)))
+		return cv_err(e, -EINVAL, "guest memory: a region lies outside its file");
+	seals = fcntl(fd, F_GET_SEALS);
+	if (sealed && (seals < 0 || !(seals & F_SEAL_SHRINK)))
+		return cv_err(e, -EPERM,
+			      "guest memory: a region's file is not sealed against "
+			      "shrinking");
+	/* a huge page file's mappings begin and end at its own pages; others name a block size
+	 * that need not be one */
+	*page = CV_PAGE_SIZE;
+	if (st.st_blksize > CV_PAGE_SIZE && cv_is_pow2((uint64_t)st.st_blksize))
+		*page = (uint64_t)st.st_blksize;
+	return 0;
+}
+
+/* Maps whole pages of @page bytes around the region. 0 or -errno. */
+static int map_file(struct cv_mem_region *r, int fd, uint64_t page)
+{
+	uint64_t end;
+	void *host;
+
+	r->lead = r->fd_off & (page - 1);
+	if (__builtin_add_overflow(r->fd_off, r->len, &end) || end > INT64_MAX - page)
+		return -EINVAL;
+	r->tail = cv_align_up(end, page) - end;
+	host = mmap(NULL, r->lead + r->len + r->tail, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_NORESERVE, fd, (off_t)(r->fd_off - r->lead));
+	if (host == MAP_FAILED)
+		return -errno;
+	/* a smaller core file is all it gives */
+	cv_ignore(madvise(host, r->lead + r->len + r->tail, MADV_DONTDUMP));
+	r->host = (uint8_t *)host + r->lead;
+	return 0;
+}
+
+static void insert_region(struct cv_mem *m, const struct cv_mem_region *r)
+{
+	unsigned int i = m->n_regions++;
+
+	for (; i > 0 && m->regions[i - 1].gpa > r->gpa; i--)
+		m->regions[i] = m->regions[i - 1];
+	m->regions[i] = *r;
+	m->file_len += r->len;
+}
+
+int cv_mem_map(struct cv_mem *m, const struct cv_mem_range *range, int fd, uint64_t off,
+	       bool sealed, struct vm_error *e)
+{
+	struct cv_mem_region r = {
+		.gpa = range->gpa, .len = range->len, .memfd = -1, .fd_off = off
+	};
+	uint64_t page = CV_PAGE_SIZE;
+	int err = check_range(m, range, off, e);
+
+	err = err ?: check_file(fd, off, range->len, sealed, &page, e);
+	if (err)
+		return err;
+	err = map_file(&r, fd, page);
+	if (err)
+		return cv_err(e, err, "guest memory: %llu bytes cannot be mapped: %s",
+			      (unsigned long long)range->len, strerror(-err));
+	insert_region(m, &r);
+	return 0;
+}
+
+int cv_mem_unmap(struct cv_mem *m, const struct cv_mem_range *range)
+{
+	for (unsigned int i = 0; i < m->n_regions; i++) {
+		struct cv_mem_region *r = &m->regions[i];
+
+		if (r->gpa != range->gpa || r->len != range->len || r->memfd >= 0)
+			continue;
+		unmap_region(r);
+		m->file_len -= r->len;
+		m->n_regions--;
+		memmove(r, r + 1, (m->n_regions - i) * sizeof(*r));
+		return 0;
+	}
+	return -ENOENT;
 }
 
 uint64_t cv_mem_size(const struct cv_mem *m)

@@ -23,8 +23,9 @@
 struct cv_mem_region {
 	uint64_t gpa, len; /* both multiples of the page size */
 	uint8_t *host;	   /* for the hypervisor's memory slots and for this file only */
-	int memfd;	   /* borrowed: the fd of the struct cv_mem */
+	int memfd; /* borrowed: the fd of the struct cv_mem; -1 for somebody else's memory */
 	uint64_t fd_off;
+	uint64_t lead, tail; /* mapped before and after it, where the file has larger pages */
 };
 
 /* A zeroed struct is valid and empty. Regions are in ascending order of gpa. */
@@ -47,6 +48,23 @@ struct cv_mem_range {
  */
 int cv_mem_init(struct cv_mem *m, const struct cv_mem_range *ranges, unsigned int n_ranges,
 		struct vm_error *e) CV_MUST_CHECK;
+
+/*
+ * For a device in another process than its VM's: adds a region that is @len bytes
+ * of the VM's file @fd (which may be closed afterwards) from @off on. Nothing may
+ * run that uses the memory.
+ *
+ * @sealed: refuse a file that its owner can shrink. Access to memory that was taken
+ * away by shrinking ends this process with SIGBUS.
+ *
+ * 0; -EINVAL for what is not page aligned, overlaps, wraps, or lies outside the
+ * file; -ENOSPC when there are too many regions; -EPERM for a missing seal.
+ */
+int cv_mem_map(struct cv_mem *m, const struct cv_mem_range *range, int fd, uint64_t off,
+	       bool sealed, struct vm_error *e) CV_MUST_CHECK;
+
+/* Removes the region that is exactly @range and was added so. 0 or -ENOENT. */
+int cv_mem_unmap(struct cv_mem *m, const struct cv_mem_range *range) CV_MUST_CHECK;
 
 /* Unmaps and closes; NULL and zeroed are fine. */
 void cv_mem_fini(struct cv_mem *m);

@@ -55,6 +55,9 @@ struct cv_vq_config {
 	uint16_t avail, used;
 	int kick_fd; /* borrowed eventfds of the transport */
 	int call_fd; /* -1: no interrupt wanted */
+	/* where chains in flight are noted, for a process that may die: see virtio/inflight.h; NULL:
+	 * nowhere. Borrowed, cv_inflight_len() bytes */
+	void *inflight;
 };
 
 /* The ring positions of a queue that nobody has used. */
@@ -81,8 +84,9 @@ struct cv_vslot_ops {
 	void (*reset)(struct cv_vslot *slot);
 	/* re-points one queue's interrupt while running */
 	void (*set_call)(struct cv_vslot *slot, unsigned int index, int call_fd);
-	/* VIRTIO_F_RING_RESET: stops one queue, and starts it with a new configuration */
-	void (*queue_stop)(struct cv_vslot *slot, unsigned int index);
+	/* VIRTIO_F_RING_RESET: stops one queue, and starts it with a new configuration; writes the
+	 * ring position back unless @q is NULL */
+	void (*queue_stop)(struct cv_vslot *slot, unsigned int index, struct cv_vq_config *q);
 	int (*queue_start)(struct cv_vslot *slot, unsigned int index, const struct cv_vq_config *q);
 	/* a control row of the class; -ENOENT: no such row */
 	int (*control)(struct cv_vslot *slot, const char *op, const char *args, char *reply,

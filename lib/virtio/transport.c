@@ -367,7 +367,7 @@ void cv_transport_enable_queue(struct cv_transport *t, bool on, bool may_disable
 	if (t->started && on)
 		start_queue(t);
 	else if (t->running)
-		t->vslot->ops->queue_stop(t->vslot, t->queue_select);
+		t->vslot->ops->queue_stop(t->vslot, t->queue_select, NULL);
 }
 
 void cv_transport_reset_queue(struct cv_transport *t)
@@ -377,7 +377,7 @@ void cv_transport_reset_queue(struct cv_transport *t)
 	if (!q || !(t->driver_features & CV_VIRTIO_F_RING_RESET))
 		return;
 	if (t->running && q->config.ready)
-		t->vslot->ops->queue_stop(t->vslot, t->queue_select);
+		t->vslot->ops->queue_stop(t->vslot, t->queue_select, NULL);
 	clear_queue(t, t->queue_select);
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/math.h"
 #include "sys/fd.h"
+#include "virtio/inflight.h"
 #include "virtio/virtio.h"
 #include "virtio/vq_ring.h"
 
@@ -32,6 +33,8 @@ void cv_vq_break(struct cv_vq *vq, const char *why)
 
 static bool peek(struct cv_vq *vq)
 {
+	if (vq->n_again > 0)
+		return true;
 	return vq->packed ? cv_vq_packed_peek(vq) : cv_vq_split_peek(vq);
 }
 
@@ -205,6 +208,13 @@ static void put_slot(struct cv_vq *vq, struct cv_chain *c)
 	vq->n_out--;
 }
 
+static const char *take(struct cv_vq *vq, struct cv_chain *c)
+{
+	if (vq->n_again > 0)
+		return cv_inflight_again(vq, c);
+	return vq->packed ? cv_vq_packed_take(vq, c) : cv_vq_split_take(vq, c);
+}
+
 struct cv_chain *cv_vq_pop(struct cv_vq *vq)
 {
 	struct cv_chain *c;
@@ -217,7 +227,7 @@ struct cv_chain *cv_vq_pop(struct cv_vq *vq)
 		return NULL;
 	}
 	c = get_slot(vq);
-	why = vq->packed ? cv_vq_packed_take(vq, c) : cv_vq_split_take(vq, c);
+	why = take(vq, c);
 	if (why) {
 		put_slot(vq, c);
 		cv_vq_break(vq, why);
@@ -230,9 +240,11 @@ struct cv_chain *cv_vq_pop(struct cv_vq *vq)
 
 void cv_vq_unpop(struct cv_vq *vq, struct cv_chain *c)
 {
-	if (vq->packed)
+	if (vq->inflight)
+		cv_inflight_untake(vq, c);
+	if (!c->again && vq->packed)
 		cv_vq_packed_untake(vq, c);
-	else
+	else if (!c->again)
 		cv_vq_split_untake(vq);
 	put_slot(vq, c);
 }
@@ -244,10 +256,14 @@ void cv_vq_push(struct cv_vq *vq, struct cv_chain *c, uint32_t written)
 		return;
 	if (written > c->write_len)
 		written = (uint32_t)c->write_len;
+	if (vq->inflight)
+		cv_inflight_using(vq, c);
 	if (vq->packed)
 		cv_vq_packed_use(vq, c, written);
 	else
 		cv_vq_split_use(vq, c, written);
+	if (vq->inflight)
+		cv_inflight_used(vq, c);
 	vq->pending = true;
 	if (vq->n_used <= vq->size) /* more than that counts as "many" */
 		vq->n_used += c->n_desc;
@@ -292,23 +308,26 @@ static int find_areas(struct cv_vq *vq, const struct cv_vq_config *c)
 }
 
 /* One mapping: what is never touched costs nothing, and a queue of 32768 touches little. */
-static int allocate(struct cv_vq *vq)
+static int allocate(struct cv_vq *vq, bool noted)
 {
-	size_t n = vq->size, slots = n * sizeof(*vq->slots), segs;
+	size_t n = vq->size, slots = n * sizeof(*vq->slots), segs, again;
 	uint8_t *p;
 
 	vq->seg_max = CV_CHAIN_MAX_SEGS;
 	if (!vq->indirect && vq->size < CV_CHAIN_MAX_SEGS)
 		vq->seg_max = vq->size;
 	segs = n * vq->seg_max * sizeof(*vq->segs);
-	vq->bytes = slots + segs + n * sizeof(*vq->free_slots);
+	again = noted ? n * sizeof(*vq->again) : 0;
+	vq->bytes = slots + segs + again + n * (sizeof(*vq->free_slots) + sizeof(*vq->next_note));
 	p = mmap(NULL, vq->bytes, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p == MAP_FAILED)
 		return -ENOMEM;
 	vq->slots = (void *)p;
 	vq->segs = (void *)(p + slots);
-	vq->free_slots = (void *)(p + slots + segs);
+	vq->again = (void *)(p + slots + segs);
+	vq->free_slots = (void *)(p + slots + segs + again);
+	vq->next_note = vq->free_slots + n;
 	for (size_t i = 0; i < n; i++)
 		vq->free_slots[i] = (uint16_t)(n - 1 - i);
 	vq->n_free = vq->size;
@@ -339,14 +358,21 @@ int cv_vq_start(struct cv_vq *vq, const struct cv_mem *mem, const struct cv_vq_c
 		cv_vq_stop(vq, NULL);
 		return -EINVAL;
 	}
-	err = allocate(vq);
+	err = allocate(vq, config->inflight);
 	if (err) {
 		cv_vq_stop(vq, NULL);
 		return err;
 	}
 	vq->avail = config->avail;
 	vq->used = config->used;
-	vq->avail_seen = config->avail;
+	if (config->inflight)
+		fault = cv_inflight_start(vq, config->inflight);
+	if (fault) {
+		cv_log_guest(vq->log, "%s: queue %u: %s", vq->name, vq->index, fault);
+		cv_vq_stop(vq, NULL);
+		return -EINVAL;
+	}
+	vq->avail_seen = vq->avail;
 	/* which event the driver has asked for when is not known for a queue that ran before */
 	vq->force_call = vq->event_idx;
 	vq->ready = true;

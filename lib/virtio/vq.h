@@ -38,6 +38,14 @@ struct cv_chain {
 	const struct cv_seg *segs;    /* already checked to lie in guest memory */
 	uint16_t id, n_desc;	      /* the ring's: buffer id, descriptors taken (packed) */
 	bool out;		      /* popped and not yet pushed */
+	bool again;		      /* was in flight when a predecessor died */
+	uint16_t note, last_note;     /* packed: its entries in the notes of inflight.h */
+};
+
+/* A chain in flight when a predecessor died. */
+struct cv_vq_again {
+	uint64_t counter; /* the order they were taken in */
+	uint16_t at;	  /* its head, or its first entry in the notes */
 };
 
 struct cv_vq {
@@ -50,14 +58,15 @@ struct cv_vq {
 	struct cv_log *log;
 	const char *name;
 	bool packed, event_idx, indirect;
-	bool pending;	 /* used entries since the last notification decision … */
-	uint32_t n_used; /* … and how many: used indices (split) or descriptors (packed) */
-	bool force_call; /* the next decision is yes */
-	bool kicks;	 /* the device wants kicks … */
-	bool kicks_held; /* … but somebody is looking already: see cv_vq_hold_kicks() */
-	bool armed;	 /* with event_idx: the driver was asked to kick from @armed_at on */
-	bool exhausted;	 /* pop has refused to go on for lack of @budget */
-	uint32_t budget; /* how many more chains pop may give before it says that there are none */
+	bool pending;	  /* used entries since the last notification decision … */
+	uint32_t n_used;  /* … and how many: used indices (split) or descriptors (packed) */
+	bool force_call;  /* the next decision is yes */
+	bool kicks;	  /* the device wants kicks … */
+	bool kicks_held;  /* … but somebody is looking already: see cv_vq_hold_kicks() */
+	bool armed;	  /* with event_idx: the driver was asked to kick from @armed_at on */
+	bool exhausted;	  /* pop has refused to go on for lack of @budget */
+	uint16_t n_again; /* chains of a predecessor to be popped first, from i_again on */
+	uint32_t budget;  /* how many more chains pop may give before it says that there are none */
 	uint16_t avail, used; /* positions in cv_vq_config's format, wraps in bit 15 if packed */
 	uint16_t avail_seen;  /* split: the driver's index as last read */
 	uint16_t armed_at;
@@ -68,7 +77,12 @@ struct cv_vq {
 	uint8_t *desc, *driver, *device;
 	struct cv_vq_slot *slots; /* size entries */
 	struct cv_seg *segs;	  /* size * seg_max entries for long chains, touched as needed */
-	size_t bytes;		  /* of the mapping that slots, segs and free_slots share */
+	size_t bytes;		  /* of the mapping that slots and all the arrays share */
+	/* chains in flight are noted here if not NULL, see inflight.h */
+	void *inflight;
+	uint64_t counter;
+	struct cv_vq_again *again;
+	uint16_t i_again, free_note, *next_note;
 	void (*on_broken)(struct cv_vq *vq);
 	void *ctx;
 };

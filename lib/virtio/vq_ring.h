@@ -127,6 +127,11 @@ bool cv_vq_packed_peek(const struct cv_vq *vq);
 /* Fills @c with the chain that peek has seen and goes on to the next. What is wrong, or NULL. */
 const char *cv_vq_split_take(struct cv_vq *vq, struct cv_chain *c);
 const char *cv_vq_packed_take(struct cv_vq *vq, struct cv_chain *c);
+/* Steps that chains given again share with new ones; what is wrong, or NULL. */
+const char *cv_vq_split_walk(struct cv_vq *vq, struct cv_chain *c, unsigned int head);
+const char *cv_vq_packed_add(struct cv_vq *vq, struct cv_chain *c, const struct cv_desc *d);
+/* @n descriptors after position @p, wrap counter included. */
+uint16_t cv_vq_packed_advance(const struct cv_vq *vq, uint16_t p, unsigned int n);
 /* Goes back by one chain. */
 void cv_vq_split_untake(struct cv_vq *vq);
 void cv_vq_packed_untake(struct cv_vq *vq, const struct cv_chain *c);

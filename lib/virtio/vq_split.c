@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Split virtqueues: virtio 1.2 section 2.7. */
+#include "virtio/inflight.h"
 #include "virtio/vq_ring.h"
 
 #define NO_INTERRUPT 1u /* avail.flags */
@@ -61,8 +62,9 @@ static const char *walk_table(struct cv_vq *vq, struct cv_chain *c, const struct
 	return why;
 }
 
-static const char *walk(struct cv_vq *vq, struct cv_chain *c, unsigned int i)
+const char *cv_vq_split_walk(struct cv_vq *vq, struct cv_chain *c, unsigned int head)
 {
+	unsigned int i = head;
 	const char *why;
 
 	for (unsigned int steps = 0; steps < vq->size; steps++) {
@@ -84,11 +86,15 @@ static const char *walk(struct cv_vq *vq, struct cv_chain *c, unsigned int i)
 const char *cv_vq_split_take(struct cv_vq *vq, struct cv_chain *c)
 {
 	unsigned int at = vq->avail & (vq->size - 1u);
+	const char *why;
 
 	c->id = cv_ring_read16(vq->driver + RING_ENTRIES + 2ul * at);
 	c->n_desc = 1;
 	vq->avail++;
-	return walk(vq, c, c->id);
+	why = cv_vq_split_walk(vq, c, c->id);
+	if (vq->inflight && !why)
+		cv_inflight_take(vq, c);
+	return why;
 }
 
 void cv_vq_split_untake(struct cv_vq *vq)

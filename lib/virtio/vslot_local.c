@@ -248,7 +248,7 @@ static void do_queue_stop(struct call *c)
 	}
 	cv_watch_remove(&l->queues[c->index].watch);
 	l->cls->virtio->queue_stop(l->self, vq, c->index);
-	cv_vq_stop(vq, NULL);
+	cv_vq_stop(vq, c->positions);
 }
 
 static void do_queue_start(struct call *c)
@@ -344,9 +344,11 @@ static void local_set_call(struct cv_vslot *slot, unsigned int index, int call_f
 			.l = from_slot(slot), .fn = do_set_call, .index = index, .fd = call_fd });
 }
 
-static void local_queue_stop(struct cv_vslot *slot, unsigned int index)
+static void local_queue_stop(struct cv_vslot *slot, unsigned int index, struct cv_vq_config *q)
 {
-	struct call c = { .l = from_slot(slot), .fn = do_queue_stop, .index = index };
+	struct call c = {
+		.l = from_slot(slot), .fn = do_queue_stop, .index = index, .positions = q
+	};
 
 	if (index < slot->n_queues)
 		call(&c);

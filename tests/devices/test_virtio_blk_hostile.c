@@ -280,13 +280,13 @@ START_TEST(queue_reset_in_endless_reads)
 	status = add_endless(&r, guest_alloc(&r.guest, SEGMENT, 4096));
 	usleep(20000);
 	begin = seconds();
-	r.slot->ops->queue_stop(r.slot, 1);
+	r.slot->ops->queue_stop(r.slot, 1, NULL);
 	ck_assert(seconds() - begin < 1);
 	while (vdev_wait(&r.dev, 0, NULL) < 0)
 		;
 	ck_assert_uint_eq(guest_get16(&r.guest, status) & 0xff, OK);
 	begin = seconds();
-	r.slot->ops->queue_stop(r.slot, 0);
+	r.slot->ops->queue_stop(r.slot, 0, NULL);
 	ck_assert(seconds() - begin < 1);
 	close_rig(&r, fd);
 }

@@ -224,8 +224,8 @@ START_TEST(resets_one_queue)
 			 0);
 	drv_kick(&c.r.dev.queues[TX1]);
 	vdev_pump(&c.r.dev);
-	c.r.slot->ops->queue_stop(c.r.slot, RX0);
-	c.r.slot->ops->queue_stop(c.r.slot, TX0);
+	c.r.slot->ops->queue_stop(c.r.slot, RX0, NULL);
+	c.r.slot->ops->queue_stop(c.r.slot, TX0, NULL);
 	feed(&c.r, c.ends[1].in, "still here");
 	expect_rx(&c.r, RX1, gpa, "still here");
 	expect_bytes(&c.r, c.ends[1].out, text, BIG);
@@ -250,7 +250,7 @@ START_TEST(resets_a_busy_queue)
 			 0);
 	drv_kick(q);
 	vdev_pump(&c.r.dev);
-	c.r.slot->ops->queue_stop(c.r.slot, TX0);
+	c.r.slot->ops->queue_stop(c.r.slot, TX0, NULL);
 	drv_vq_fini(q);
 	drv_vq_init(q, &c.r.guest, 64, c.r.dev.features);
 	drv_vq_config(q, &config);

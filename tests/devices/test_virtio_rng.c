@@ -163,7 +163,7 @@ START_TEST(its_queue_is_reset)
 		while (drv_add(q, &buf, 1) >= 0)
 			;
 		drv_kick(q);
-		r.slot->ops->queue_stop(r.slot, 0);
+		r.slot->ops->queue_stop(r.slot, 0, NULL);
 		vdev_pump(&r.dev);
 		drv_vq_fini(q);
 		drv_vq_init(q, &r.guest, 32, r.dev.features);

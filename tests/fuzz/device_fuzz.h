@@ -95,7 +95,7 @@ static inline void queue_reset_step(struct device_fuzz *f, struct script *s)
 {
 	unsigned int i = take(s, 1) % f->rig.dev.n_queues;
 
-	f->rig.slot->ops->queue_stop(f->rig.slot, i);
+	f->rig.slot->ops->queue_stop(f->rig.slot, i, NULL);
 	drv_vq_fini(&f->rig.dev.queues[i]);
 	f->rig.dev.queues[i] = (struct drv_vq){ 0 };
 	f->configs[i] = (struct cv_vq_config){ .kick_fd = -1, .call_fd = -1 };

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A device of a class in this process, with guest memory and a loop, for tests. */
 #include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/math.h"
 #include "must.h"
 #include "vdev.h"
 #include "vdev_pci.h"
+#include "vhost/user_frontend.h"
 #include "virtio/vslot_local.h"
 
 static void rig_request(const struct cv_env *env, unsigned int what)
@@ -21,17 +24,103 @@ static void *run_loop(void *arg)
 	return NULL;
 }
 
-static int make_slot(struct rig *r, const char *options, struct vm_error *e)
+static int make_device(struct rig *r, const struct cv_mem *mem, struct cv_loop *loop,
+		       struct vm_error *e)
 {
 	const struct cv_vslot_local_config local = { .packed = true, .poll = r->o.poll };
-	const struct cv_env env = { .mem = &r->guest.mem,
-				    .loop = r->loop,
-				    .log = &r->log,
-				    .request = rig_request,
-				    .ctx = r };
+	const struct cv_env env = {
+		.mem = mem, .loop = loop, .log = &r->log, .request = rig_request, .ctx = r
+	};
+
+	return cv_vslot_local_create(&r->device, r->cls, &env, r->config, &local, e);
+}
+
+/* ---- behind vhost-user ---- */
+
+static void serve(void *arg)
+{
+	struct rig *r = arg;
+
+	must(cv_vhost_backend_serve(r->peer.backend, r->peer.sock, NULL) == 0);
+}
+
+int rig_peer_start(struct rig *r, int fd, struct vm_error *e)
+{
+	struct rig_peer *p = &r->peer;
+	int err;
+
+	*p = (struct rig_peer){ .sock = fd };
+	must(cv_loop_create(&p->loop, NULL) == 0);
+	must(pthread_create(&p->thread, NULL, run_loop, p->loop) == 0);
+	must(cv_vhost_backend_create(&p->backend,
+				     &(struct cv_vhost_backend_config){
+					     .name = "peer", .loop = p->loop, .log = &r->log },
+				     NULL) == 0);
+	err = make_device(r, cv_vhost_backend_mem(p->backend), p->loop, e);
+	if (err) {
+		close(fd);
+		rig_peer_stop(r);
+		return err;
+	}
+	cv_vhost_backend_set_slot(p->backend, r->device);
+	cv_loop_call(p->loop, serve, r);
+	return 0;
+}
+
+void rig_peer_stop(struct rig *r)
+{
+	struct rig_peer *p = &r->peer;
+
+	if (!p->loop)
+		return;
+	cv_vhost_backend_destroy(p->backend);
+	cv_vslot_destroy(r->device);
+	r->device = NULL;
+	cv_loop_stop(p->loop);
+	must(pthread_join(p->thread, NULL) == 0);
+	cv_loop_destroy(p->loop);
+	*p = (struct rig_peer){ 0 };
+}
+
+static int make_vhost(struct rig *r, struct vm_error *e)
+{
+	const struct cv_vslot *device;
+	int pair[2], err;
+
+	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+	err = rig_peer_start(r, pair[1], e);
+	if (err) {
+		close(pair[0]);
+		return err;
+	}
+	device = r->device;
+	return cv_vhost_frontend_create(
+		&r->slot,
+		&(struct cv_vhost_frontend_config){ .name = r->cls->name,
+						    .id = device->id,
+						    .config_len = device->config_len,
+						    .min_queues = device->n_queues,
+						    .max_queues = device->n_queues,
+						    .queue_max = device->queue_max,
+						    .mem = &r->guest.mem,
+						    .loop = r->loop,
+						    .log = &r->log,
+						    .lost = r->o.lost,
+						    .ctx = r },
+		pair[0], e);
+}
+
+static int make_slot(struct rig *r, const char *options, struct vm_error *e)
+{
 	int err = cv_class_configure(r->cls, options, &r->config, e);
 
-	return err ?: cv_vslot_local_create(&r->slot, r->cls, &env, r->config, &local, e);
+	if (err)
+		return err;
+	if (r->o.vhost)
+		return make_vhost(r, e);
+	err = make_device(r, &r->guest.mem, r->loop, e);
+	r->slot = r->device;
+	return err;
 }
 
 int rig_try_init(struct rig *r, const struct cv_class *cls, const char *options,
@@ -71,6 +160,7 @@ void rig_fini(struct rig *r)
 {
 	vdev_detach(&r->dev);
 	cv_vslot_destroy(r->slot);
+	rig_peer_stop(r);
 	if (r->config)
 		cv_class_config_destroy(r->cls, r->config);
 	if (r->o.threaded) {
@@ -84,14 +174,18 @@ void rig_fini(struct rig *r)
 
 void rig_each(const struct cv_class *cls, const char *options, void (*body)(struct rig *r))
 {
-	static const struct vdev_ops *const ops[] = { &vdev_slot_ops, &vdev_mmio_ops,
-						      &vdev_pci_ops };
+	static const struct rig_options over[] = { { .ops = &vdev_slot_ops },
+						   { .ops = &vdev_mmio_ops },
+						   { .ops = &vdev_pci_ops },
+						   { .ops = &vdev_slot_ops, .vhost = true },
+						   { .ops = &vdev_pci_ops, .vhost = true } };
 	struct rig r;
 
-	for (unsigned int i = 0; i < 8 * CV_LEN(ops); i++) {
-		const struct rig_options ro = { .ops = ops[i / 8], .threaded = i & 4 };
+	for (unsigned int i = 0; i < 8 * CV_LEN(over); i++) {
 		const struct vdev_options vo = { .packed = i & 1, .no_event_idx = i & 2 };
+		struct rig_options ro = over[i / 8];
 
+		ro.threaded = i & 4;
 		rig_init(&r, cls, options, &ro);
 		must(vdev_start(&r.dev, &vo) == 0);
 		body(&r);

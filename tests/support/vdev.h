@@ -26,6 +26,7 @@
 #include "core/slot.h"
 #include "driver.h"
 #include "sys/loop.h"
+#include "vhost/user_backend.h"
 
 struct vdev;
 
@@ -107,7 +108,18 @@ struct rig_options {
 	bool threaded;		    /* a thread runs the loop */
 	bool fake_clock;	    /* the loop's clock is driven by the test; not threaded */
 	bool poll;
+	bool vhost; /* the device is behind vhost-user, with a loop and a thread of its own */
+	/* with vhost: the front end's, with the rig as its context */
+	void (*lost)(void *ctx, struct cv_vslot *slot, const char *why);
 	uint64_t mem; /* bytes of guest memory; 0: 8 MiB */
+};
+
+/* The other side of a vhost-user socket. */
+struct rig_peer {
+	struct cv_loop *loop;
+	pthread_t thread;
+	struct cv_vhost_backend *backend;
+	int sock; /* the back end's end */
 };
 
 struct rig {
@@ -118,7 +130,9 @@ struct rig {
 	struct rig_options o;
 	const struct cv_class *cls;
 	void *config;
-	struct cv_vslot *slot;
+	struct cv_vslot *slot;	 /* what the driver talks to … */
+	struct cv_vslot *device; /* … and the device itself: the same but with vhost */
+	struct rig_peer peer;	 /* with vhost */
 	struct vdev dev;
 	atomic_uint requests; /* bit mask of cv_env.request calls */
 };
@@ -131,10 +145,16 @@ int rig_try_init(struct rig *r, const struct cv_class *cls, const char *options,
 		 const struct rig_options *o, struct vm_error *e);
 void rig_fini(struct rig *r);
 
+/* With vhost: makes a device with its loop, thread and back end on the socket @fd, in place of what
+ * r->peer and r->device were; 0, or -errno with everything undone. */
+int rig_peer_start(struct rig *r, int fd, struct vm_error *e);
+/* Ends them in order. */
+void rig_peer_stop(struct rig *r);
+
 /*
- * Runs @body with a started device over slot, virtio-mmio and virtio-pci, split
- * and packed rings, with and without EVENT_IDX, with a loop dispatched here and
- * in a thread: twenty-four times.
+ * Runs @body with a started device over slot, virtio-mmio and virtio-pci, in this
+ * process and (slot and pci) behind vhost-user, split and packed rings, with and
+ * without EVENT_IDX, with a loop dispatched here and in a thread: forty times.
  */
 void rig_each(const struct cv_class *cls, const char *options, void (*body)(struct rig *r));
 

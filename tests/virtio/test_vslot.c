@@ -11,7 +11,7 @@
 
 static struct gadget *self_of(struct rig *r)
 {
-	return cv_vslot_local_self(r->slot);
+	return cv_vslot_local_self(r->device);
 }
 
 static void expect_echo(struct vdev *d, const char *text)
@@ -172,11 +172,13 @@ static void emit_body(struct rig *r)
 	char reply[32], back[5];
 	uint32_t len;
 
-	ck_assert_int_eq(r->slot->ops->control(r->slot, "emit", "text=x", reply, 32, &e), -ENOBUFS);
+	ck_assert_int_eq(r->device->ops->control(r->device, "emit", "text=x", reply, 32, &e),
+			 -ENOBUFS);
 	ck_assert_str_eq(e.text, "gadget: no buffer");
 	drv_add(&r->dev.queues[1], (struct drv_buf[]){ { gpa, 16, true } }, 1);
 	drv_kick(&r->dev.queues[1]);
-	ck_assert_int_eq(r->slot->ops->control(r->slot, "emit", "text=abcde", reply, 32, &e), 0);
+	ck_assert_int_eq(r->device->ops->control(r->device, "emit", "text=abcde", reply, 32, &e),
+			 0);
 	ck_assert_str_eq(reply, "written=5");
 	ck_assert_int_ge(vdev_wait(&r->dev, 1, &len), 0);
 	ck_assert_uint_eq(len, 5);
@@ -314,8 +316,8 @@ START_TEST(a_queue_is_reset)
 	for (unsigned int i = 0; i < 20; i++) {
 		drv_add(q, (struct drv_buf[]){ { GUEST_LOW, 1, true } }, 1);
 		drv_kick(q);
-		r.slot->ops->queue_stop(r.slot, 2);
-		r.slot->ops->queue_stop(r.slot, 2); /* nothing happens */
+		r.slot->ops->queue_stop(r.slot, 2, NULL);
+		r.slot->ops->queue_stop(r.slot, 2, NULL); /* nothing happens */
 		expect_echo(&r.dev, "the others go on");
 		drv_vq_fini(q);
 		drv_vq_init(q, &r.guest, 32, r.dev.features);
@@ -326,11 +328,11 @@ START_TEST(a_queue_is_reset)
 		ck_assert_int_eq(r.slot->ops->queue_start(r.slot, 2, &c), 0); /* runs already */
 		ck_assert_int_ge(vdev_wait(&r.dev, 2, NULL), 0);
 	}
-	r.slot->ops->queue_stop(r.slot, 2);
+	r.slot->ops->queue_stop(r.slot, 2, NULL);
 	c.size = 1024;
 	ck_assert_int_eq(r.slot->ops->queue_start(r.slot, 2, &c), -EINVAL);
 	ck_assert_int_eq(r.slot->ops->queue_start(r.slot, 99, &c), -EINVAL);
-	r.slot->ops->queue_stop(r.slot, 99);
+	r.slot->ops->queue_stop(r.slot, 99, NULL);
 	ck_assert(!r.dev.ops->broken(&r.dev));
 	rig_fini(&r);
 }
@@ -351,7 +353,7 @@ START_TEST(not_every_device_stops_single_queues)
 	ck_assert(!r.dev.ops->broken(&r.dev));
 	drv_add(&r.dev.queues[2], (struct drv_buf[]){ { GUEST_LOW, 1, true } }, 1);
 	drv_kick(&r.dev.queues[2]);
-	r.slot->ops->queue_stop(r.slot, 0);
+	r.slot->ops->queue_stop(r.slot, 0, NULL);
 	ck_assert(r.dev.ops->broken(&r.dev));
 	ck_assert_uint_eq(self_of(&r)->n_stops, 0);
 	vdev_reset(&r.dev);

@@ -3,9 +3,11 @@
 #include "base/opt.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/str.h"
 
 static void *field(const struct cv_opt *o, void *config)
@@ -270,4 +272,85 @@ int cv_opt_parse(const struct cv_opt *opts, const char *what, const char *text, 
 		cv_opt_clear(opts, config);
 	}
 	return err;
+}
+
+/* ---- the way back ---- */
+
+static void print_text(struct cv_buf *b, const char *s)
+{
+	for (; *s; s++) {
+		cv_buf_u8(b, (uint8_t)*s);
+		if (*s == ',')
+			cv_buf_u8(b, ',');
+	}
+}
+
+static void print_number(struct cv_buf *b, uint64_t val)
+{
+	char number[24];
+
+	snprintf(number, sizeof(number), "%llu", (unsigned long long)val);
+	print_text(b, number);
+}
+
+static void print_key(struct cv_buf *b, const char *name)
+{
+	if (b->len > 0)
+		cv_buf_u8(b, ',');
+	print_text(b, name);
+	cv_buf_u8(b, '=');
+}
+
+/* A row whose value is not there (no text, no file) was not given: it is left out. */
+static bool is_given(const struct cv_opt *o, const void *value)
+{
+	const struct cv_opt_file *f = value;
+
+	if (o->kind == CV_OPT_FILE)
+		return f->path || f->fd_plus1 > 0;
+	return o->kind != CV_OPT_STR || *(char *const *)value;
+}
+
+static void print_row(struct cv_buf *b, const struct cv_opt *o, const void *value)
+{
+	const char *path =
+		o->kind == CV_OPT_FILE ? ((const struct cv_opt_file *)value)->path : NULL;
+
+	if (!is_given(o, value))
+		return;
+	print_key(b, o->kind == CV_OPT_FILE && !path ? "fd" : o->name);
+	switch (o->kind) {
+	case CV_OPT_BOOL:
+		print_text(b, *(const bool *)value ? "true" : "false");
+		return;
+	case CV_OPT_U32:
+		print_number(b, *(const uint32_t *)value);
+		return;
+	case CV_OPT_U64:
+	case CV_OPT_SIZE:
+		print_number(b, *(const uint64_t *)value);
+		return;
+	case CV_OPT_ENUM:
+		print_text(b, o->words[*(const uint32_t *)value]);
+		return;
+	case CV_OPT_STR:
+		print_text(b, *(char *const *)value);
+		return;
+	case CV_OPT_FILE:
+		print_text(b, path ? path : "0");
+		return;
+	}
+}
+
+char *cv_opt_print(const struct cv_opt *opts, const void *config)
+{
+	struct cv_buf text = { 0 };
+
+	for (const struct cv_opt *o = opts; o && o->name; o++)
+		print_row(&text, o, (const char *)config + o->off);
+	cv_buf_u8(&text, '\0');
+	if (!text.failed)
+		return (char *)text.data;
+	cv_buf_fini(&text);
+	return NULL;
 }

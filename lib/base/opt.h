@@ -63,6 +63,14 @@ struct cv_opt {
 int cv_opt_parse(const struct cv_opt *opts, const char *what, const char *text, void *config,
 		 struct vm_error *e) CV_MUST_CHECK;
 
+/*
+ * Writes a parsed configuration as the text that gives it again, every row
+ * named. A FILE that was given as a descriptor becomes "fd=0": who parses the
+ * text in another process puts its own numbers in. A string owned by the
+ * caller, or NULL when out of memory.
+ */
+char *cv_opt_print(const struct cv_opt *opts, const void *config);
+
 /* Releases strings and closes opened files; leaves a zeroed struct's worth of pointers. */
 void cv_opt_clear(const struct cv_opt *opts, void *config);
 

@@ -130,6 +130,33 @@ int cv_class_configure(const struct cv_class *cls, const char *text, void **conf
 		       struct vm_error *e) CV_MUST_CHECK;
 void cv_class_config_destroy(const struct cv_class *cls, void *config);
 
+/* An open file of a configuration on its way to another process. */
+struct cv_class_file {
+	int fd;	     /* borrowed from the configuration when packed; owned by it when unpacked */
+	uint8_t row; /* of the class's option table */
+	bool read_only;
+};
+
+#define CV_CLASS_MAX_FILES 64 /* rows of an option table */
+
+/*
+ * Takes a configuration apart for the process that is to run the device: its
+ * text (owned by the caller) and its open files. 0 with the number of files in
+ * *n, or -ENOMEM.
+ */
+int cv_class_config_pack(const struct cv_class *cls, const void *config, char **text,
+			 struct cv_class_file files[CV_CLASS_MAX_FILES], unsigned int *n,
+			 struct vm_error *e) CV_MUST_CHECK;
+
+/*
+ * The other side: nothing is opened or locked, the files are those given. They
+ * belong to the configuration if this succeeds and stay the caller's if not.
+ * -EINVAL for text or rows that the class does not have.
+ */
+int cv_class_config_unpack(const struct cv_class *cls, const char *text,
+			   const struct cv_class_file *files, unsigned int n, void **config,
+			   struct vm_error *e) CV_MUST_CHECK;
+
 /* The control row of that name, or NULL. */
 const struct cv_control *cv_class_control_find(const struct cv_class *cls, const char *op);
 

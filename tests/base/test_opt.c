@@ -174,4 +174,33 @@ START_TEST(no_table)
 }
 END_TEST
 
-CHECK_MAIN("opt", defaults, all_kinds, refusals, descriptors, required, no_table)
+/* What is printed gives the same configuration again. */
+START_TEST(printed)
+{
+	struct config c = { 0 }, again = { 0 };
+	char *text, *text_again;
+
+	ck_assert_int_eq(cv_opt_parse(opts, "dev",
+				      "flag,num=9,big=18446744073709551615,size=3M,format=raw,"
+				      "text=a,,b=c,fd=5,other=/dev/x,,y",
+				      &c, NULL),
+			 0);
+	text = cv_opt_print(opts, &c);
+	ck_assert_str_eq(text, "flag=true,on=true,num=9,big=18446744073709551615,size=3145728,"
+			       "text=a,,b=c,format=raw,fd=0,other=/dev/x,,y");
+	ck_assert_int_eq(cv_opt_parse(opts, "dev", text, &again, NULL), 0);
+	text_again = cv_opt_print(opts, &again);
+	ck_assert_str_eq(text, text_again);
+	ck_assert_str_eq(again.other.path, "/dev/x,y");
+	c.path.fd_plus1 = again.path.fd_plus1 = 0;
+	cv_opt_clear(opts, &c);
+	cv_opt_clear(opts, &again);
+	free(text);
+	free(text_again);
+	text = cv_opt_print(NULL, NULL);
+	ck_assert_str_eq(text, "");
+	free(text);
+}
+END_TEST
+
+CHECK_MAIN("opt", printed, defaults, all_kinds, refusals, descriptors, required, no_table)

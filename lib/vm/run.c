@@ -187,6 +187,9 @@ static void on_finish(struct cv_task *t)
 	if (vm->exit.reason == VM_EXIT_RESET && vm->reboot && restart(vm))
 		return;
 	quiesce(vm);
+	/* now, because device processes end with this thread, and what they have to write out first
+	 * they write at a proper end */
+	cv_vm_devices_unbuild(vm);
 	pthread_mutex_lock(&vm->lock);
 	vm->kickable = false;
 	exit = vm->exit;
@@ -199,11 +202,30 @@ static void on_finish(struct cv_task *t)
 	pthread_mutex_unlock(&vm->lock);
 }
 
+static void first_build(void *arg)
+{
+	struct vm *vm = arg;
+
+	unbuild(vm);
+	vm->start.result = build(vm, vm->start.e);
+}
+
+/* The loop's thread builds the machine too: device processes end with the thread that started them
+ * (PR_SET_PDEATHSIG counts threads). */
 static void *loop_main(void *arg)
 {
 	struct vm *vm = arg;
-	int err = cv_loop_run(vm->loop);
+	int err;
 
+	cv_loop_call(vm->loop, first_build, vm);
+	err = vm->start.result;
+	pthread_mutex_lock(&vm->lock);
+	vm->start.done = true;
+	pthread_cond_broadcast(&vm->changed);
+	pthread_mutex_unlock(&vm->lock);
+	if (err)
+		return NULL;
+	err = cv_loop_run(vm->loop);
 	if (err)
 		cv_log_error(&vm->log, "vm: the event loop has failed: %s", strerror(-err));
 	return NULL;
@@ -245,20 +267,6 @@ void cv_vm_reap(struct vm *vm)
 		cv_loop_call(vm->loop, reap_call, vm);
 }
 
-struct build_call {
-	struct vm *vm;
-	struct vm_error *e;
-	int result;
-};
-
-static void build_call(void *arg)
-{
-	struct build_call *call = arg;
-
-	unbuild(call->vm);
-	call->result = build(call->vm, call->e);
-}
-
 /* From IDLE or ENDED to STARTING; the marks are cleared here, so that a vm_stop() from now on
  * counts. */
 static int claim(struct vm *vm, enum cv_vm_state *old, struct vm_exit *old_exit)
@@ -294,20 +302,23 @@ static void set_state(struct vm *vm, enum cv_vm_state state)
 	pthread_mutex_unlock(&vm->lock);
 }
 
-/* Builds the machine and starts the loop's thread. */
+/* Starts the loop's thread and waits until it has built the machine. */
 static int prepare(struct vm *vm, struct vm_error *e)
 {
-	struct build_call call = { .vm = vm, .e = e };
 	int err;
 
-	cv_loop_call(vm->loop, build_call, &call);
-	if (call.result)
-		return call.result;
+	vm->start = (struct cv_vm_start){ .e = e };
 	err = cv_thread_create(&vm->loop_thread, "vm-loop", loop_main, vm);
-	if (!err)
-		return 0;
-	cv_loop_call(vm->loop, reap_call, vm);
-	return cv_err(e, err, "the VM: its loop's thread cannot be started: %s", strerror(-err));
+	if (err)
+		return cv_err(e, err, "the VM: its loop's thread cannot be started: %s",
+			      strerror(-err));
+	pthread_mutex_lock(&vm->lock);
+	while (!vm->start.done)
+		pthread_cond_wait(&vm->changed, &vm->lock);
+	pthread_mutex_unlock(&vm->lock);
+	if (vm->start.result)
+		pthread_join(vm->loop_thread, NULL);
+	return vm->start.result;
 }
 
 int vm_start(struct vm *vm, struct vm_error *error)

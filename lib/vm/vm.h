@@ -82,6 +82,13 @@ enum cv_vm_state {
 	CV_VM_ENDED,
 };
 
+/* The first build of a run, which vm_start() waits for. */
+struct cv_vm_start {
+	struct vm_error *e; /* the starter's */
+	int result;
+	bool done; /* under the lock */
+};
+
 #define CV_VM_EVENTS 64 /* a guest that resets for ever fills no memory: the oldest go first */
 
 struct vm {
@@ -104,6 +111,7 @@ struct vm {
 	struct cv_mem mem;	    /* made by the first start */
 	struct cv_machine *machine; /* the loop's thread, or nobody's */
 	pthread_t loop_thread;
+	struct cv_vm_start start;
 	bool joined; /* the loop's thread of an ended run has been joined; under the lock */
 	struct cv_task finish;
 	atomic_uint n_running; /* vCPU threads, and the starter */

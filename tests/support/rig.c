@@ -94,6 +94,8 @@ static int make_vhost(struct rig *r, struct vm_error *e)
 		return err;
 	}
 	device = r->device;
+	if (r->o.between)
+		pair[0] = r->o.between(pair[0]);
 	return cv_vhost_frontend_create(
 		&r->slot,
 		&(struct cv_vhost_frontend_config){ .name = r->cls->name,
@@ -105,6 +107,7 @@ static int make_vhost(struct rig *r, struct vm_error *e)
 						    .mem = &r->guest.mem,
 						    .loop = r->loop,
 						    .log = &r->log,
+						    .timeout_ms = r->o.timeout_ms,
 						    .lost = r->o.lost,
 						    .ctx = r },
 		pair[0], e);

@@ -111,7 +111,11 @@ struct rig_options {
 	bool vhost; /* the device is behind vhost-user, with a loop and a thread of its own */
 	/* with vhost: the front end's, with the rig as its context */
 	void (*lost)(void *ctx, struct cv_vslot *slot, const char *why);
-	uint64_t mem; /* bytes of guest memory; 0: 8 MiB */
+	/* with vhost: puts something between the back end's socket and the front end, which gets
+	 * what it returns */
+	int (*between)(int fd);
+	unsigned int timeout_ms; /* with vhost: 0: the front end's default */
+	uint64_t mem;		 /* bytes of guest memory; 0: 8 MiB */
 };
 
 /* The other side of a vhost-user socket. */

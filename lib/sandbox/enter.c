@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "sandbox/impl.h"
+#include "sandbox/seccomp.h"
 
 static int check_fds(unsigned int n, struct vm_error *e)
 {
@@ -131,4 +132,16 @@ int cv_sandbox_enter(const struct cv_jail *jail, unsigned int n_fds, struct vm_e
 	if (set & CV_JAIL_CAPS)
 		err = err ?: cv_jail_drop_caps(e);
 	return err ?: close_the_door(e);
+}
+
+int cv_sandbox_seal(const struct cv_jail *jail, const struct cv_seccomp *seccomp,
+		    struct vm_error *e)
+{
+	int err = 0;
+
+	if (jail->mechanisms & CV_JAIL_RLIMIT)
+		err = cv_jail_forbid_locking(e);
+	if (jail->mechanisms & CV_JAIL_SECCOMP)
+		err = err ?: cv_seccomp_install(seccomp, e);
+	return err;
 }

@@ -31,6 +31,7 @@ int cv_landlock_version(void);
 /* The steps of entering; 0 or -errno with a sentence. */
 int cv_jail_enter_root(struct vm_error *e) CV_MUST_CHECK;
 int cv_jail_enter_landlock(struct vm_error *e) CV_MUST_CHECK;
+int cv_jail_forbid_locking(struct vm_error *e) CV_MUST_CHECK;
 int cv_jail_set_limits(const struct cv_jail *jail, struct vm_error *e) CV_MUST_CHECK;
 int cv_jail_drop_caps(struct vm_error *e) CV_MUST_CHECK;
 

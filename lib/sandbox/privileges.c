@@ -68,27 +68,15 @@ static int lower(__rlimit_resource_t resource, rlim_t max)
 	return prlimit(0, resource, &wanted, NULL) < 0 ? -errno : 0;
 }
 
-int cv_jail_set_limits(const struct cv_jail *jail, struct vm_error *e)
-{
-	/* the size of files is free: disks are written */
-	const struct {
-		const char *name;
-		__rlimit_resource_t resource;
-		rlim_t max;
-	} limits[] = {
-		{ "core files", RLIMIT_CORE, 0 },
-		{ "locked memory", RLIMIT_MEMLOCK, 0 },
-		{ "message queues", RLIMIT_MSGQUEUE, 0 },
-		{ "real-time priority", RLIMIT_RTPRIO, 0 },
-		{ "priority", RLIMIT_NICE, 0 },
-		{ "pending signals", RLIMIT_SIGPENDING, 64 },
-		{ "open files", RLIMIT_NOFILE, jail->max_fds },
-		{ "threads", RLIMIT_NPROC, jail->max_threads },
-		{ "private memory", RLIMIT_DATA, jail->max_data ?: RLIM_INFINITY },
-		{ "address space", RLIMIT_AS, jail->max_space ?: RLIM_INFINITY },
-	};
+struct limit {
+	const char *name;
+	__rlimit_resource_t resource;
+	rlim_t max;
+};
 
-	for (size_t i = 0; i < CV_LEN(limits); i++) {
+static int set_all(const struct limit *limits, size_t n, struct vm_error *e)
+{
+	for (size_t i = 0; i < n; i++) {
 		int err = lower(limits[i].resource, limits[i].max);
 
 		if (err)
@@ -99,4 +87,29 @@ int cv_jail_set_limits(const struct cv_jail *jail, struct vm_error *e)
 				limits[i].name, strerror(-err));
 	}
 	return 0;
+}
+
+int cv_jail_set_limits(const struct cv_jail *jail, struct vm_error *e)
+{
+	/* the size of files is free: disks are written */
+	const struct limit limits[] = {
+		{ "core files", RLIMIT_CORE, 0 },
+		{ "message queues", RLIMIT_MSGQUEUE, 0 },
+		{ "real-time priority", RLIMIT_RTPRIO, 0 },
+		{ "priority", RLIMIT_NICE, 0 },
+		{ "pending signals", RLIMIT_SIGPENDING, 64 },
+		{ "open files", RLIMIT_NOFILE, jail->max_fds },
+		{ "threads", RLIMIT_NPROC, jail->max_threads },
+		{ "private memory", RLIMIT_DATA, jail->max_data ?: RLIM_INFINITY },
+		{ "address space", RLIMIT_AS, jail->max_space ?: RLIM_INFINITY },
+	};
+
+	return set_all(limits, CV_LEN(limits), e);
+}
+
+int cv_jail_forbid_locking(struct vm_error *e)
+{
+	const struct limit none = { "locked memory", RLIMIT_MEMLOCK, 0 };
+
+	return set_all(&none, 1, e);
 }

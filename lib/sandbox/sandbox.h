@@ -8,8 +8,8 @@
  *	  (suspended)                            exec of the helper program
  *	  writes the id maps                     waits for the first message
  *	first message: struct cv_jail, … ─────►  cv_sandbox_enter
- *	                                         makes its device: rings, threads, eventfds
- *	                                         cv_seccomp_install
+ *	                                         makes its device: rings, eventfds
+ *	                                         cv_sandbox_seal
  *	                                         serves
  *	cv_child_kill / _ended / _fini
  *
@@ -31,6 +31,8 @@
 #include "base/err.h"
 #include "sys/fd.h"
 
+struct cv_seccomp;
+
 /* What a jail is made of. A set of them is a mask. */
 enum cv_mechanism {
 	CV_JAIL_USER = 1 << 0,	       /* a user namespace with one unprivileged id */
@@ -44,7 +46,7 @@ enum cv_mechanism {
 	CV_JAIL_NO_NEW_PRIVS = 1 << 8, /* nor by executing something */
 	CV_JAIL_RLIMIT = 1 << 9,       /* bounded fds, threads and memory, no core files */
 	CV_JAIL_LANDLOCK = 1 << 10, /* no file, port or abstract socket even if one were in sight */
-	CV_JAIL_SECCOMP = 1 << 11,  /* no system call but the policy's; the caller installs it */
+	CV_JAIL_SECCOMP = 1 << 11,  /* no system call but the policy's */
 	CV_JAIL_ALL = (1 << 12) - 1
 };
 
@@ -146,5 +148,13 @@ void cv_child_fini(struct cv_child *child);
  */
 int cv_sandbox_enter(const struct cv_jail *jail, unsigned int n_fds,
 		     struct vm_error *e) CV_MUST_CHECK;
+
+/*
+ * Locks the door: no more locked memory (an io_uring counts as such, so rings
+ * must have been made), and only the system calls of @seccomp, in every thread
+ * there is. Each as far as the jail has rlimit and seccomp in it. 0 or -errno as above.
+ */
+int cv_sandbox_seal(const struct cv_jail *jail, const struct cv_seccomp *seccomp,
+		    struct vm_error *e) CV_MUST_CHECK;
 
 #endif

@@ -14,9 +14,10 @@
 	X(nothing)                                                                                 \
 	X(open_root)                                                                               \
 	X(open_passwd)                                                                             \
-	X(create) X(make_dir) X(open_proc) X(open_parent) X(connect_inet) X(bind_inet) X(          \
-		connect_abstract) X(connect_path) X(ptrace_parent) X(kill_parent) X(kill_all)      \
-		X(read_parent) X(fork_one) X(execute) X(map_code) X(protect_code) X(become_root)   \
+	X(create)                                                                                  \
+	X(make_dir) X(open_proc) X(open_parent) X(connect_inet) X(bind_inet) X(connect_abstract)   \
+		X(connect_path) X(ptrace_parent) X(kill_parent) X(kill_all) X(read_parent) X(      \
+			fork_one) X(execute) X(map_code) X(protect_code) X(become_root)            \
 			X(raise_caps) X(mount_tmpfs) X(remount) X(unshare_user) X(leave_chroot)    \
 				X(host_name) X(my_uid) X(my_gid) X(my_groups) X(my_pid) X(         \
 					parent_pid) X(is_dumpable) X(no_new_privs) X(bounding_set) \

@@ -439,8 +439,11 @@ static int one_request(enum cv_io_op op)
 	return r.err;
 }
 
+/* Which engine has done it all. */
 static long io(void)
 {
+	enum cv_io_engine engine = cv_io_engine(io_engine);
+
 	static const enum cv_io_op ops[] = { CV_IO_WRITE, CV_IO_READ, CV_IO_FSYNC, CV_IO_DISCARD,
 					     CV_IO_ZERO };
 
@@ -453,7 +456,7 @@ static long io(void)
 	cv_loop_dispatch(loop);
 	cv_io_destroy(io_engine);
 	cv_loop_destroy(loop);
-	return 0;
+	return engine;
 }
 
 static long wait_here(void)
@@ -484,21 +487,19 @@ static void answer(long value, const struct vm_error *e)
 
 int main(void)
 {
+	struct cv_seccomp seccomp = { .insns = order.insns };
 	struct vm_error e = { 0 };
 	int err;
 
 	if (recv(JAIL_CONTROL, &order, sizeof(order), 0) != sizeof(order))
 		return 3; /* the parent is gone */
 	parent = (pid_t)order.parent;
+	seccomp.n = (uint16_t)order.n_insns;
 	fd_to_use = (int)order.n_fds - 1;
 	err = cv_sandbox_enter(&order.jail, order.n_fds, &e);
 	if (!err && order.op == JAIL_io)
 		err = prepare_io();
-	if (!err && order.n_insns > 0) {
-		struct cv_seccomp s = { order.insns, (uint16_t)order.n_insns };
-
-		err = cv_seccomp_install(&s, &e);
-	}
+	err = err ?: cv_sandbox_seal(&order.jail, &seccomp, &e);
 	if (err) {
 		answer(err, &e);
 		return 2;

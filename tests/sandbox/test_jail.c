@@ -30,6 +30,8 @@
 #include "sandbox/seccomp.h"
 #include "support/check_main.h"
 #include "support/usage.h"
+#include "sys/io.h"
+#include "sys/loop.h"
 
 #define USER_ID 1234
 
@@ -261,6 +263,21 @@ END_TEST
 
 /* ---- what the jail looks like from inside ---- */
 
+/* What block I/O takes where nothing forbids it. */
+static int64_t best_engine(void)
+{
+	struct cv_loop *loop;
+	struct cv_io *io;
+	int64_t engine;
+
+	ck_assert_int_eq(cv_loop_create(&loop, NULL), 0);
+	ck_assert_int_eq(cv_io_create(&io, CV_IO_AUTO, loop, NULL, 8, NULL), 0);
+	engine = cv_io_engine(io);
+	cv_io_destroy(io);
+	cv_loop_destroy(loop);
+	return engine;
+}
+
 static void look_around(int64_t id)
 {
 	const int64_t bits = (SECURE_ALL_BITS & ~SECBIT_KEEP_CAPS) | SECURE_ALL_LOCKS;
@@ -290,7 +307,7 @@ static void look_around(int64_t id)
 	ck_assert_int_eq(run(&(struct how){ .policy = "rng" }, JAIL_count_fds), 5);
 	ck_assert_int_eq(run(&(struct how){ .policy = "rng" }, JAIL_exhaust_fds), 256 - 5);
 	ck_assert_int_le(run(&(struct how){ .policy = "rng" }, JAIL_exhaust_memory), 64);
-	ck_assert_int_eq(run(&(struct how){ .policy = "block" }, JAIL_io), 0);
+	ck_assert_int_eq(run(&(struct how){ .policy = "block" }, JAIL_io), best_engine());
 	/* what would be killed passes, but not by another architecture's way */
 	ck_assert_int_eq(run(&(struct how){ .policy = "rng", .log = true }, JAIL_my_pid), 1);
 	ck_assert(run(&(struct how){ .policy = "rng", .log = true }, JAIL_x32) == KILLED);
@@ -495,6 +512,15 @@ START_TEST(refusals_of_the_child)
 }
 END_TEST
 
+static void put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+}
+
 /* Namespaces that run out: the sentence names the setting. In a user namespace of its own. */
 START_TEST(forbidden_namespaces)
 {
@@ -502,17 +528,13 @@ START_TEST(forbidden_namespaces)
 	struct how how = { .without = CV_JAIL_SECCOMP, .e = &e };
 	struct cv_jail jail;
 	struct helper h = { 0 };
-	int fd;
 
 	if (geteuid() != 0 || unshare(CLONE_NEWUSER) < 0)
 		return;
-	fd = open("/proc/self/uid_map", O_WRONLY | O_CLOEXEC);
-	ck_assert_int_eq(write(fd, "0 0 1", 5), 5);
-	close(fd);
-	fd = open("/proc/sys/user/max_net_namespaces", O_WRONLY | O_CLOEXEC);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(write(fd, "0", 1), 1);
-	close(fd);
+	put("/proc/self/setgroups", "deny");
+	put("/proc/self/gid_map", "0 0 1");
+	put("/proc/self/uid_map", "0 0 1");
+	put("/proc/sys/user/max_net_namespaces", "0");
 	ck_assert_int_eq(try_spawn(&h, &how, &jail), -ENOSPC);
 	ck_assert_str_eq(e.text,
 			 "sandbox: net namespaces are forbidden on this host; allow them (sysctl "

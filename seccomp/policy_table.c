@@ -50,8 +50,9 @@ static int write_table(FILE *out, enum cv_arch arch, char **paths)
 {
 	char name[64];
 
-	fprintf(out, "/* Generated from seccomp/%s. */\n#include \"base/base.h\"\n"
-		     "#include \"sandbox/seccomp.h\"\n\n",
+	fprintf(out,
+		"/* Generated from seccomp/%s. */\n#include \"base/base.h\"\n"
+		"#include \"sandbox/seccomp.h\"\n\n",
 		cv_arch_name(arch));
 	for (char **p = paths; *p; p++) {
 		int err = compile(out, arch, *p);

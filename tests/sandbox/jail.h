@@ -10,29 +10,56 @@
 #define JAIL_CONTROL 3 /* the helper's socket */
 
 /* What the helper is to try. Each gives its result or -errno. */
-#define JAIL_OPS(X)                                                                                \
-	X(nothing)                                                                                 \
-	X(open_root)                                                                               \
-	X(open_passwd)                                                                             \
-	X(create)                                                                                  \
-	X(make_dir) X(open_proc) X(open_parent) X(connect_inet) X(bind_inet) X(connect_abstract)   \
-		X(connect_path) X(ptrace_parent) X(kill_parent) X(kill_all) X(read_parent) X(      \
-			fork_one) X(execute) X(map_code) X(protect_code) X(become_root)            \
-			X(raise_caps) X(mount_tmpfs) X(remount) X(unshare_user) X(leave_chroot)    \
-				X(host_name) X(my_uid) X(my_gid) X(my_groups) X(my_pid) X(         \
-					parent_pid) X(is_dumpable) X(no_new_privs) X(bounding_set) \
-					X(cap_set) X(secure_bits) X(net_devices) X(count_fds)      \
-						X(exhaust_fds) X(exhaust_memory)                   \
-							X(exhaust_threads) X(core_limit)           \
-								X(environment) X(ignored_signals)  \
-									X(x32) X(int80) X(io)      \
-										X(wait_here)
-
 enum jail_op {
-#define X(name) JAIL_##name,
-	JAIL_OPS(X)
-#undef X
-		JAIL_N_OPS
+	JAIL_nothing,
+	JAIL_open_root,
+	JAIL_open_passwd,
+	JAIL_create,
+	JAIL_make_dir,
+	JAIL_open_proc,
+	JAIL_open_parent,
+	JAIL_connect_inet,
+	JAIL_bind_inet,
+	JAIL_connect_abstract,
+	JAIL_connect_path,
+	JAIL_ptrace_parent,
+	JAIL_kill_parent,
+	JAIL_kill_all,
+	JAIL_read_parent,
+	JAIL_fork_one,
+	JAIL_execute,
+	JAIL_map_code,
+	JAIL_protect_code,
+	JAIL_become_root,
+	JAIL_raise_caps,
+	JAIL_mount_tmpfs,
+	JAIL_remount,
+	JAIL_unshare_user,
+	JAIL_leave_chroot,
+	JAIL_host_name,
+	JAIL_my_uid,
+	JAIL_my_gid,
+	JAIL_my_groups,
+	JAIL_my_pid,
+	JAIL_parent_pid,
+	JAIL_is_dumpable,
+	JAIL_no_new_privs,
+	JAIL_bounding_set,
+	JAIL_cap_set,
+	JAIL_secure_bits,
+	JAIL_net_devices,
+	JAIL_count_fds,
+	JAIL_exhaust_fds,
+	JAIL_exhaust_memory,
+	JAIL_exhaust_threads,
+	JAIL_core_limit,
+	JAIL_environment,
+	JAIL_ignored_signals,
+	JAIL_x32,
+	JAIL_int80,
+	JAIL_io,
+	JAIL_wait_here,
+	JAIL_N_OPS
 };
 
 /* The first message to the helper. */

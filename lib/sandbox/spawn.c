@@ -45,8 +45,11 @@ struct launch {
 
 /* ---- the child: async-signal-safe, on borrowed memory ---- */
 
+/* Nobody unwinds the child's stack, so the sanitizers would take the next one there for stale. */
+#define IN_CHILD __attribute__((no_sanitize("address", "thread")))
+
 /* Ignored signals stay ignored across exec, and a handler must not run here. */
-static void reset_signals(void)
+IN_CHILD static void reset_signals(void)
 {
 	const uint64_t dfl[4] = { 0 }; /* the kernel's struct sigaction: SIG_DFL, no flags */
 
@@ -54,7 +57,7 @@ static void reset_signals(void)
 		syscall(SYS_rt_sigaction, sig, dfl, NULL, sizeof(uint64_t));
 }
 
-static int place_fds(struct launch *l)
+IN_CHILD static int place_fds(struct launch *l)
 {
 	const struct cv_spawn *s = l->spawn;
 	int n = (int)s->n_fds;
@@ -72,7 +75,7 @@ static int place_fds(struct launch *l)
 	return 0;
 }
 
-static int keep_caps(void)
+IN_CHILD static int keep_caps(void)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
@@ -89,7 +92,7 @@ static int keep_caps(void)
 	return 0;
 }
 
-static int step(struct launch *l, enum step which)
+IN_CHILD static int step(struct launch *l, enum step which)
 {
 	const struct cv_spawn *s = l->spawn;
 	char *const no_env[] = { NULL };
@@ -113,7 +116,7 @@ static int step(struct launch *l, enum step which)
 }
 
 /* Returning ends the child. */
-static int child_main(void *arg)
+IN_CHILD static int child_main(void *arg)
 {
 	struct launch *l = arg;
 	sigset_t none;
@@ -200,39 +203,6 @@ static int explain_step(const struct launch *l, struct vm_error *e)
 	return cv_err(e, l->err, "sandbox: %s", why);
 }
 
-static int launch(struct cv_child *child, struct launch *l, struct vm_error *e)
-{
-	const struct cv_jail *jail = l->spawn->jail;
-	int err = run_child(l, child);
-
-	if (err)
-		return cv_jail_explain_clone(jail->mechanisms, err, e);
-	if (l->err)
-		return explain_step(l, e);
-	return jail->mechanisms & CV_JAIL_USER ? cv_jail_write_maps(jail, child->pid, e) : 0;
-}
-
-int cv_sandbox_spawn(struct cv_child *child, const struct cv_spawn *spawn, struct vm_error *e)
-{
-	CV_AUTO_FD int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	struct launch l = { .spawn = spawn, .null_fd = null_fd };
-	int err;
-
-	if (null_fd < 0) {
-		err = -errno;
-		return cv_err(e, err, "sandbox: /dev/null cannot be opened: %s", strerror(-err));
-	}
-	if (spawn->n_fds < 3 || spawn->n_fds > MAX_FDS)
-		return cv_err(e, -EINVAL,
-			      "sandbox: %zu descriptors for a child, 3 to %d are possible",
-			      spawn->n_fds, MAX_FDS);
-	*child = (struct cv_child){ 0 };
-	err = launch(child, &l, e);
-	if (err)
-		cv_child_fini(child);
-	return err;
-}
-
 /* ---- the child's end ---- */
 
 void cv_child_kill(const struct cv_child *child)
@@ -271,4 +241,49 @@ void cv_child_fini(struct cv_child *child)
 	cv_child_kill(child);
 	cv_ignore(cv_child_ended(child, true, &end)); /* it has been killed */
 	cv_fd_close(&child->pidfd);
+}
+
+/* ---- the whole ---- */
+
+static int launch(struct cv_child *child, struct launch *l, struct vm_error *e)
+{
+	const struct cv_jail *jail = l->spawn->jail;
+	int err = run_child(l, child);
+	struct cv_child_end end;
+
+	if (err)
+		return cv_jail_explain_clone(jail->mechanisms, err, e);
+	if (l->err)
+		return explain_step(l, e);
+	if (jail->mechanisms & CV_JAIL_USER)
+		err = cv_jail_write_maps(jail, child->pid, e);
+	/* its files in /proc go with it */
+	if (err && cv_child_ended(child, false, &end))
+		return cv_err(
+			e, -ECHILD,
+			"sandbox: the helper program '%s' has ended at once (status %d, signal "
+			"%d); run it by hand to see why",
+			l->spawn->argv[0], end.status, end.signal);
+	return err;
+}
+
+int cv_sandbox_spawn(struct cv_child *child, const struct cv_spawn *spawn, struct vm_error *e)
+{
+	CV_AUTO_FD int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	struct launch l = { .spawn = spawn, .null_fd = null_fd };
+	int err;
+
+	if (null_fd < 0) {
+		err = -errno;
+		return cv_err(e, err, "sandbox: /dev/null cannot be opened: %s", strerror(-err));
+	}
+	if (spawn->n_fds < 3 || spawn->n_fds > MAX_FDS)
+		return cv_err(e, -EINVAL,
+			      "sandbox: %zu descriptors for a child, 3 to %d are possible",
+			      spawn->n_fds, MAX_FDS);
+	*child = (struct cv_child){ 0 };
+	err = launch(child, &l, e);
+	if (err)
+		cv_child_fini(child);
+	return err;
 }

@@ -38,6 +38,8 @@ crosvm=$build/cli/crosvm
 [ -x "$crosvm" ] || die "$crosvm does not exist; build the project in $build first"
 many_vms=$build/examples/many_vms
 [ "$group" != many ] || [ -x "$many_vms" ] || die "$many_vms does not exist; build the examples first"
+jail_test=$build/tests/sandbox_test_jail
+[ "$group" != sandbox ] || [ -x "$jail_test" ] || die "$jail_test does not exist; build the tests first"
 logs=$build/lab/$group
 
 # What a group needs beyond the ordinary: the lab's memory, its time limit,
@@ -66,7 +68,7 @@ native_kernel() {
 variables() {
 	kernel=$("$lab_dir/kernel.sh" dir)
 	images=$("$lab_dir/image.sh")
-	variables=("CROSVM=$crosvm" "MANY_VMS=$many_vms" "CASES=$cases" "GROUP=$group"
+	variables=("CROSVM=$crosvm" "MANY_VMS=$many_vms" "JAIL_TEST=$jail_test" "CASES=$cases" "GROUP=$group"
 		"KERNEL_DIR=$kernel" "IMAGES=$images" "CASE_LIMIT=$case_limit"
 		"RANDOM_MIB=$(random_mib)" "BIG_MEMORY=$big_memory"
 		"ASAN_OPTIONS=detect_leaks=1" "UBSAN_OPTIONS=print_stacktrace=1"
@@ -84,6 +86,7 @@ run_in_lab() {
 		-m "$lab_memory" -d "$lab_disk" -t "$lab_limit" -o "$logs" -k "$logs") pair status=0
 
 	[ "$group" != many ] || arguments+=(-p "$many_vms")
+	[ "$group" != sandbox ] || arguments+=(-p "$jail_test" -p "$build/tests/sandbox/jail-helper")
 	[ ! -x "$build/crosvm-device" ] || arguments+=(-p "$build/crosvm-device")
 	for pair in "${variables[@]}"; do
 		arguments+=(-e "$pair")

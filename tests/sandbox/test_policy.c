@@ -526,6 +526,34 @@ START_TEST(table_has_what_files_say)
 }
 END_TEST
 
+/* A call more is a decision: the reason stands in the policy. */
+START_TEST(how_many_calls)
+{
+	static const struct {
+		const char *name;
+		unsigned int n, n_filtered;
+	} rows[] = {
+		{ "balloon", 21, 6 }, { "block", 38, 12 }, { "console", 27, 8 },
+		{ "rng", 22, 6 },     { "serial", 27, 8 },
+	};
+	static const enum cv_arch archs[] = { CV_ARCH_X86_64, CV_ARCH_AARCH64 };
+	static struct cv_policy p;
+	char path[512];
+
+	for (size_t i = 0; i < CV_LEN(rows) * CV_LEN(archs); i++) {
+		const char *name = rows[i / 2].name, *arch = cv_arch_name(archs[i % 2]);
+		unsigned int n_filtered = 0;
+
+		snprintf(path, sizeof(path), "%s/%s/%s.policy", POLICY_DIR, arch, name);
+		ck_assert_int_eq(cv_policy_read(&p, archs[i % 2], path, NULL), 0);
+		for (unsigned int r = 0; r < p.n_rules; r++)
+			n_filtered += p.rules[r].n_tests > 0;
+		ck_assert_msg(p.n_rules == rows[i / 2].n && n_filtered == rows[i / 2].n_filtered,
+			      "%s: %u calls, %u of them filtered", path, p.n_rules, n_filtered);
+	}
+}
+END_TEST
+
 /* Virtio devices and those on a serial line run in processes of their own. */
 START_TEST(classes_have_policies)
 {
@@ -557,7 +585,7 @@ END_TEST
 
 CHECK_MAIN("policy", language, faults, includes, limits, other_architectures_are_killed,
 	   ours_compile_for_both_architectures, ours_never_allow, table_has_what_files_say,
-	   classes_have_policies, missing)
+	   how_many_calls, classes_have_policies, missing)
 #else
 START_TEST(not_built)
 {

@@ -59,6 +59,8 @@ static int complain_error(const struct run_options *o, const struct vm_error *e)
 	} fields[] = { { "memory: ", o->memory_typed },
 		       { "guest memory: ", o->memory_typed },
 		       { "initrd ", o->initrd_typed },
+		       { "sandbox_mechanisms: ", o->mechanisms_typed },
+		       { "seccomp_policy_dir: ", o->policy_dir_typed },
 		       { "cpu_affinity: ", o->affinity_typed },
 		       { "kernel command line: ", o->params_option } };
 
@@ -168,6 +170,11 @@ static int create(struct run *r)
 				    .no_acpi = o->no_acpi,
 				    .cpu_affinity = o->affinity,
 				    .n_cpu_affinity = o->n_affinity,
+				    .sandbox = o->sandbox,
+				    .sandbox_mechanisms = o->mechanisms,
+				    .seccomp_policy_dir = o->policy_dir,
+				    .seccomp_log_failures = o->log_failures,
+				    .stop_on_device_death = o->stop_on_device_death,
 				    .log = on_log,
 				    .log_level = o->log_level };
 	int err;
@@ -220,6 +227,9 @@ static int exit_status(const struct vm_exit *x)
 		return CLI_OK;
 	case VM_EXIT_CRASHED:
 		cli_complain("the guest crashed: %s", x->text);
+		return CLI_CRASHED;
+	case VM_EXIT_DEVICE_DIED:
+		cli_complain("a device's process died: %s", x->text);
 		return CLI_CRASHED;
 	case VM_EXIT_FAILED:
 		cli_complain("the virtual machine failed: %s", x->text);

@@ -400,13 +400,47 @@ static int take_no_acpi(void *ctx, const char *option, const char *text)
 	return 0;
 }
 
-/* Devices run in this process whether it is given or not; scripts written for crosvm give it. */
 static int take_disable_sandbox(void *ctx, const char *option, const char *text)
 {
 	(void)option;
-	(void)ctx;
 	(void)text;
+	((struct run_options *)ctx)->sandbox = VM_SANDBOX_OFF;
 	return 0;
+}
+
+static int take_sandbox(void *ctx, const char *option, const char *text)
+{
+	struct run_options *r = ctx;
+
+	r->mechanisms = text;
+	return typed(&r->mechanisms_typed, option, text);
+}
+
+static int take_policy_dir(void *ctx, const char *option, const char *text)
+{
+	struct run_options *r = ctx;
+
+	r->policy_dir = text;
+	return typed(&r->policy_dir_typed, option, text);
+}
+
+static int take_log_failures(void *ctx, const char *option, const char *text)
+{
+	(void)option;
+	(void)text;
+	((struct run_options *)ctx)->log_failures = true;
+	return 0;
+}
+
+static int take_device_death(void *ctx, const char *option, const char *text)
+{
+	struct run_options *r = ctx;
+
+	r->stop_on_device_death = strcmp(text, "stop") == 0;
+	if (r->stop_on_device_death || strcmp(text, "continue") == 0)
+		return 0;
+	cli_complain("%s: '%s' is not known, give stop or continue", option, text);
+	return -1;
 }
 
 int run_take_kernel(void *ctx, const char *text)
@@ -438,8 +472,15 @@ const struct cli_option run_option_table[] = {
 	{ 0, "boot-protocol", "NAME", false, "auto, linux or pvh (auto)", take_protocol },
 	{ 0, "reboot", NULL, false, "start again when the guest resets", take_reboot },
 	{ 0, "no-acpi", NULL, false, "leave out ACPI; the guest uses the MP table", take_no_acpi },
-	{ 0, "disable-sandbox", NULL, false, "run devices in this process (so far they always do)",
-	  take_disable_sandbox },
+	{ 0, "disable-sandbox", NULL, false, "run devices in this process", take_disable_sandbox },
+	{ 0, "sandbox", "LIST", false, "what jails are made of, as default,-landlock (default)",
+	  take_sandbox },
+	{ 0, "seccomp-policy-dir", "PATH", false, "system call policies instead of those built in",
+	  take_policy_dir },
+	{ 0, "seccomp-log-failures", NULL, false, "log forbidden system calls instead of killing",
+	  take_log_failures },
+	{ 0, "device-death", "WHAT", false,
+	  "when a device's process dies: continue or stop (continue)", take_device_death },
 	{ 0, "log-level", "NAME", false, "error, warn, info or debug (warn)", take_log_level },
 	CLI_OPTION_END,
 };
@@ -457,4 +498,6 @@ void run_options_fini(struct run_options *r)
 	free(r->memory_typed);
 	free(r->initrd_typed);
 	free(r->affinity_typed);
+	free(r->mechanisms_typed);
+	free(r->policy_dir_typed);
 }

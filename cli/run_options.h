@@ -43,6 +43,10 @@ struct run_options {
 	bool has_root;
 	struct run_serial serials[RUN_N_SERIALS];
 	bool any_serial;
+	enum vm_sandbox sandbox;
+	const char *mechanisms, *policy_dir; /* words of the command line */
+	bool log_failures, stop_on_device_death;
+	char *mechanisms_typed, *policy_dir_typed;
 	char *memory_typed, *initrd_typed, *affinity_typed; /* as a device's; NULL: not given */
 	char params_option[16]; /* the same, without its value; empty: not given */
 	uint32_t affinity[RUN_MAX_AFFINITY];

@@ -133,6 +133,14 @@ void vm_request_complete(struct vm_request *request, uint32_t written);
 /* Tells the driver that the configuration space has changed. Any thread. */
 void vm_device_config_changed(struct vm_device *device);
 
+/*
+ * For a program that serves as its own device processes (device_program
+ * "/proc/self/exe"): to be called first thing in main(), before any thread,
+ * file or output. In a device process it runs the device and returns the exit
+ * status, with which main() is to return; in any other it returns -1 at once.
+ */
+int vm_device_main(int argc, char **argv);
+
 #pragma GCC visibility pop
 #ifdef __cplusplus
 }

@@ -35,6 +35,13 @@ enum vm_boot_protocol {
 	VM_BOOT_PVH,	  /* PVH, by the ELF note */
 };
 
+/* Whether devices run in jailed processes of their own. */
+enum vm_sandbox {
+	VM_SANDBOX_DEFAULT = 0, /* on */
+	VM_SANDBOX_ON,
+	VM_SANDBOX_OFF, /* in the application's process; a device's sandbox=on overrides it */
+};
+
 /*
  * What a VM is made of. Paths may be "/dev/fd/N" or "/proc/self/fd/N" for a
  * file that is open already.
@@ -54,6 +61,18 @@ struct vm_config {
 	vm_log_fn log;		      /* NULL: messages are dropped */
 	void *log_user;		      /* given to log */
 	enum vm_log_level log_level;  /* 0: warnings and errors */
+	enum vm_sandbox sandbox;
+	/* what the jail must be made of: NULL or "default": all that there is; "default,-landlock":
+	 * without that; or names (see crosvm(1)). What is asked for and not to be had is an error,
+	 * what is left out is told in the log */
+	const char *sandbox_mechanisms;
+	const char *seccomp_policy_dir; /* of NAME.policy files; NULL: those built in */
+	bool seccomp_log_failures; /* a forbidden system call is logged by the kernel and done */
+	/* path of crosvm-device, or of a program that calls vm_device_main() first thing, as
+	 * "/proc/self/exe"; NULL: the one installed with the library */
+	const char *device_program;
+	/* a device whose process dies and is not restarted ends the run (VM_EXIT_DEVICE_DIED) */
+	bool stop_on_device_death;
 };
 
 #define VM_CONFIG_INIT                           \
@@ -68,6 +87,7 @@ enum vm_exit_reason {
 	VM_EXIT_CRASHED,       /* a panic was reported, or a triple fault */
 	VM_EXIT_STOPPED,       /* vm_stop() */
 	VM_EXIT_FAILED,	       /* the hypervisor cannot go on, or a reset VM cannot start again */
+	VM_EXIT_DEVICE_DIED,   /* a device's process has died, see stop_on_device_death */
 };
 
 struct vm_exit {
@@ -87,12 +107,17 @@ enum vm_event_kind {
 	VM_EVENT_STOPPED = 1, /* the run has ended; exit says why */
 	VM_EVENT_RESET,	      /* the guest has reset and starts again */
 	VM_EVENT_PANICKED,    /* the guest has reported a panic */
+	/* a device's process has died: the guest sees a device that needs a reset and never answers */
+	VM_EVENT_DEVICE_DIED,
+	VM_EVENT_DEVICE_RESTARTED, /* a device's process has died, and a new one goes on */
 };
 
 struct vm_event {
 	size_t size; /* VM_EVENT_INIT */
 	enum vm_event_kind kind;
-	struct vm_exit exit; /* STOPPED; its size is set */
+	struct vm_exit exit;	  /* STOPPED; its size is set */
+	struct vm_device *device; /* DEVICE_…: which one */
+	char text[256];		  /* DEVICE_…: one clause, for people: the type and how it died */
 };
 
 #define VM_EVENT_INIT                                                 \

@@ -21,7 +21,9 @@ struct cv_vq;
 
 /* All that a device is given; lives as long as the device. */
 struct cv_env {
-	const struct cv_mem *mem; /* NULL for register devices without DMA */
+	const struct cv_mem *mem; /* NULL for register devices without DMA; in a process of the
+				   * device's own it is empty until the driver starts the device */
+	uint64_t memory;	  /* bytes that the guest has; 0: as many as there are in mem */
 	struct cv_loop *loop;
 	struct cv_log *log;
 	struct cv_irq *irq;    /* register devices; NULL when the device has no line */

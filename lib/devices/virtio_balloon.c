@@ -387,11 +387,17 @@ static int check_target(const char *option, uint64_t bytes, uint64_t memory, str
 		      option, bytes, memory);
 }
 
+/* What is not known (a guest of another VMM's, not yet started) bounds nothing. */
+static uint64_t memory_of(const struct cv_env *env)
+{
+	return env->memory ?: cv_mem_size(env->mem) ?: UINT64_MAX;
+}
+
 static int set_target(void *self, const void *args, char *reply, size_t size, struct vm_error *e)
 {
 	uint64_t bytes = ((const struct target_args *)args)->bytes;
 	struct balloon *b = self;
-	int err = check_target("bytes", bytes, cv_mem_size(b->env->mem), e);
+	int err = check_target("bytes", bytes, memory_of(b->env), e);
 
 	(void)reply;
 	(void)size;
@@ -488,7 +494,7 @@ static int balloon_init(void *self, const struct cv_env *env, const void *config
 	b->env = env;
 	b->config = config;
 	b->task = (struct cv_task){ .fn = on_task, .lock = env->lock };
-	err = balloon_check(config, cv_mem_size(env->mem), e);
+	err = balloon_check(config, memory_of(env), e);
 	if (!err)
 		b->num_pages = (uint32_t)(b->config->target >> PAGE_SHIFT);
 	return err;
@@ -500,8 +506,8 @@ static int balloon_loaded(void *self, uint16_t version)
 
 	(void)version;
 	b->stats_known &= (1u << N_STATS) - 1;
-	return check_target("target", (uint64_t)b->num_pages << PAGE_SHIFT,
-			    cv_mem_size(b->env->mem), NULL);
+	return check_target("target", (uint64_t)b->num_pages << PAGE_SHIFT, memory_of(b->env),
+			    NULL);
 }
 
 static const struct cv_opt balloon_opts[] = {

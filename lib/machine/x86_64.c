@@ -69,6 +69,7 @@ static void on_device_request(const struct cv_env *env, unsigned int what)
 struct cv_env cv_machine_env(struct cv_machine *m)
 {
 	return (struct cv_env){ .mem = m->config.mem,
+				.memory = cv_mem_size(m->config.mem),
 				.loop = m->config.loop,
 				.log = m->config.log,
 				.request = on_device_request,

@@ -35,8 +35,8 @@ uint64_t cv_msg_deadline(unsigned int ms);
  * 0; -ETIMEDOUT at the deadline; -EPIPE when the peer has gone (no signal); or
  * the system's error. After a failure the stream is out of step: give it up.
  */
-int cv_msg_send(int sock, struct iovec *iov, unsigned int n_iov, const int *fds,
-		unsigned int n_fds, uint64_t deadline) CV_MUST_CHECK;
+int cv_msg_send(int sock, struct iovec *iov, unsigned int n_iov, const int *fds, unsigned int n_fds,
+		uint64_t deadline) CV_MUST_CHECK;
 
 /*
  * Receives exactly @len bytes. Descriptors are taken only with the first byte,

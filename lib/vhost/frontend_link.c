@@ -4,14 +4,18 @@
  * an end. The order of the requests is QEMU's, which every back end knows.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/math.h"
 #include "vhost/frontend_impl.h"
+#include "virtio/inflight.h"
 #include "virtio/virtio.h"
 
 /* Guest addresses plus this are what the peer knows as our addresses: it learns nothing of where
@@ -362,6 +366,23 @@ static int send_mem(struct cv_vhost_frontend *f)
 
 /* ---- the log of chains in flight ---- */
 
+/* Large enough for split queues and for packed ones. */
+static int make_inflight(struct cv_vhost_frontend *f, struct cv_vhost_inflight *i)
+{
+	size_t len =
+		cv_max(cv_inflight_len(i->queue_size, false), cv_inflight_len(i->queue_size, true));
+	CV_AUTO_FD int fd = memfd_create("crosvm_inflight", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	i->len = i->n_queues * len;
+	if (fd < 0 || ftruncate(fd, (off_t)i->len) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return -errno;
+	f->inflight_at = *i;
+	cv_fd_set(&f->inflight, fd);
+	fd = -1;
+	return 0;
+}
+
 static int get_inflight(struct cv_vhost_frontend *f)
 {
 	struct cv_vhost_msg m = { .h = { .request = CV_VHOST_GET_INFLIGHT_FD,
@@ -374,6 +395,8 @@ static int get_inflight(struct cv_vhost_frontend *f)
 			size = f->queue_max[i];
 	m.p.inflight.n_queues = f->slot.n_queues;
 	m.p.inflight.queue_size = size;
+	if (f->config.own_inflight)
+		return make_inflight(f, &m.p.inflight);
 	err = cv_vhost_ask(f, &m, NULL, 0, false);
 	if (err)
 		return err;

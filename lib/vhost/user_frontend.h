@@ -33,6 +33,9 @@ struct cv_vhost_frontend_config {
 	struct cv_loop *loop;
 	struct cv_log *log;
 	unsigned int timeout_ms; /* for one answer; 0: 2000 */
+	/* the log of chains in flight is made here: for a back end of this library's that is not
+	 * allowed to make files */
+	bool own_inflight;
 	/* the peer is lost: connect another one (here or later), or give up. In the loop. NULL: a
 	 * lost slot is broken */
 	void (*lost)(void *ctx, struct cv_vslot *slot, const char *why);

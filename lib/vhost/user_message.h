@@ -49,15 +49,15 @@ enum { CV_VHOST_BACKEND_CONFIG_CHANGE = 2 };
 /* The feature bit that belongs to this protocol instead of the device. */
 #define CV_VHOST_F_PROTOCOL_FEATURES (1ull << 30)
 
-#define CV_VHOST_PF_MQ		     (1ull << 0)
-#define CV_VHOST_PF_REPLY_ACK	     (1ull << 3)
-#define CV_VHOST_PF_BACKEND_REQ	     (1ull << 5)
-#define CV_VHOST_PF_CONFIG	     (1ull << 9)
-#define CV_VHOST_PF_INFLIGHT_SHMFD   (1ull << 12)
-#define CV_VHOST_PF_RESET_DEVICE     (1ull << 13)
-#define CV_VHOST_PF_MEM_SLOTS	     (1ull << 15)
-#define CV_VHOST_PF_STATUS	     (1ull << 16)
-#define CV_VHOST_PF_DEVICE_STATE     (1ull << 19)
+#define CV_VHOST_PF_MQ		   (1ull << 0)
+#define CV_VHOST_PF_REPLY_ACK	   (1ull << 3)
+#define CV_VHOST_PF_BACKEND_REQ	   (1ull << 5)
+#define CV_VHOST_PF_CONFIG	   (1ull << 9)
+#define CV_VHOST_PF_INFLIGHT_SHMFD (1ull << 12)
+#define CV_VHOST_PF_RESET_DEVICE   (1ull << 13)
+#define CV_VHOST_PF_MEM_SLOTS	   (1ull << 15)
+#define CV_VHOST_PF_STATUS	   (1ull << 16)
+#define CV_VHOST_PF_DEVICE_STATE   (1ull << 19)
 
 #define CV_VHOST_VERSION      1u
 #define CV_VHOST_VERSION_MASK 3u

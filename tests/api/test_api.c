@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -43,7 +44,7 @@ static const char *guest(const char *name)
 	return path;
 }
 
-static struct vm *create(const char *kernel, const char *cmdline)
+static struct vm *create_with(const char *kernel, const char *cmdline, enum vm_sandbox sandbox)
 {
 	struct vm_config config = VM_CONFIG_INIT;
 	struct vm_error e = { 0 };
@@ -52,8 +53,14 @@ static struct vm *create(const char *kernel, const char *cmdline)
 	config.kernel = guest(kernel);
 	config.cmdline = cmdline;
 	config.memory = 32 << 20;
+	config.sandbox = sandbox;
 	ck_assert_msg(vm_create(&config, &vm, &e) == 0, "%s", e.text);
 	return vm;
+}
+
+static struct vm *create(const char *kernel, const char *cmdline)
+{
+	return create_with(kernel, cmdline, VM_SANDBOX_OFF);
 }
 
 static void add(struct vm *vm, const char *type, const char *options, struct vm_device **d)
@@ -196,6 +203,7 @@ static double seconds(void)
 struct lives {
 	pthread_t thread;
 	int disk, n;
+	enum vm_sandbox sandbox;
 };
 
 /* Whole lives, with devices. */
@@ -206,12 +214,13 @@ static void *live(void *arg)
 
 	snprintf(options, sizeof(options), "fd=%d,ro=true,engine=" ENGINE, l->disk);
 	for (int i = 0; i < l->n; i++) {
-		struct vm *vm = create("idle", NULL);
+		struct vm *vm = create_with("idle", NULL, l->sandbox);
+		struct vm_error e = { 0 };
 
 		add(vm, "serial", NULL, NULL);
 		add(vm, "block", options, NULL);
 		add(vm, "rng", NULL, NULL);
-		ck_assert_int_eq(vm_start(vm, NULL), 0);
+		ck_assert_msg(vm_start(vm, &e) == 0, "%s", e.text);
 		vm_stop(vm);
 		vm_destroy(vm);
 	}
@@ -219,40 +228,54 @@ static void *live(void *arg)
 }
 
 /* @n lives, several at a time. */
-static void many_lives(int disk, int n)
+static void many_lives(int disk, int n, enum vm_sandbox sandbox)
 {
 	struct lives lives[N_THREADS];
 
 	for (int i = 0; i < N_THREADS; i++) {
-		lives[i] = (struct lives){ .disk = disk, .n = n / N_THREADS };
+		lives[i] = (struct lives){ .disk = disk, .n = n / N_THREADS, .sandbox = sandbox };
 		ck_assert_int_eq(pthread_create(&lives[i].thread, NULL, live, &lives[i]), 0);
 	}
 	for (int i = 0; i < N_THREADS; i++)
 		pthread_join(lives[i].thread, NULL);
 }
 
-START_TEST(a_thousand_lives)
+/* The same before and after: files, threads, and about as many mappings. */
+static void check_lives(int n, enum vm_sandbox sandbox)
 {
 	struct usage before, after;
 	unsigned int maps;
 	double start;
-	FILE *disk;
+	FILE *disk = tmpfile();
 
-	NEED_KVM();
-	disk = tmpfile();
 	ck_assert_int_eq(ftruncate(fileno(disk), 1 << 20), 0);
-	many_lives(fileno(disk), 5 * N_THREADS); /* what the C library keeps for later */
+	many_lives(fileno(disk), 5 * N_THREADS, sandbox); /* what the C library keeps for later */
 	before = usage_now();
 	maps = map_lines();
 	start = seconds();
-	many_lives(fileno(disk), N_LIVES);
-	printf("%d VMs, %.2f ms each\n", N_LIVES, (seconds() - start) * 1e3 / N_LIVES);
+	many_lives(fileno(disk), n, sandbox);
+	printf("%d VMs, %.2f ms each\n", n, (seconds() - start) * 1e3 / n);
 	after = usage_now();
 	ck_assert_uint_eq(after.fds, before.fds);
 	ck_assert_uint_eq(after.threads, before.threads);
 	/* the C library's stacks and arenas: a few, not some for each VM; a sanitizer keeps more */
 	ck_assert(SANITIZED || map_lines() <= maps + 2 * N_THREADS);
 	fclose(disk);
+}
+
+START_TEST(a_thousand_lives)
+{
+	NEED_KVM();
+	check_lives(N_LIVES, VM_SANDBOX_OFF);
+}
+END_TEST
+
+START_TEST(sandboxed_lives)
+{
+	NEED_KVM();
+	check_lives(N_LIVES / 20, VM_SANDBOX_ON);
+	/* no process of theirs is left, nor its remains */
+	ck_assert(waitpid(-1, NULL, __WALL | WNOHANG) < 0 && errno == ECHILD);
 }
 END_TEST
 
@@ -393,5 +416,5 @@ START_TEST(version)
 }
 END_TEST
 
-CHECK_MAIN("api", hello, a_crash, two_in_an_own_loop, a_thousand_lives, a_device_of_our_own,
-	   listings, host_check, version)
+CHECK_MAIN("api", hello, a_crash, two_in_an_own_loop, a_thousand_lives, sandboxed_lives,
+	   a_device_of_our_own, listings, host_check, version)

@@ -16,9 +16,10 @@ allowed() {
 	devices) echo "base sys core virtio disk tty devices" ;;
 	hypervisor) echo "base sys core hypervisor" ;;
 	sandbox) echo "base sys sandbox" ;;
+	process) echo "base sys core virtio vhost sandbox process" ;;
 	boot) echo "base core boot" ;;
-	machine) echo "base sys core disk tty virtio pci vhost devices hypervisor sandbox boot machine" ;;
-	vm) echo "base sys core disk tty virtio pci vhost devices hypervisor sandbox boot machine vm" ;;
+	machine) echo "base sys core disk tty virtio pci devices hypervisor sandbox vhost process boot machine" ;;
+	vm) echo "base sys core disk tty virtio pci devices hypervisor sandbox vhost process boot machine vm" ;;
 	*) echo "" ;;
 	esac
 }

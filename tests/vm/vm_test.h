@@ -125,6 +125,7 @@ static inline void vt_init(struct vm_test *t)
 	t->config = (struct vm_config)VM_CONFIG_INIT;
 	t->config.memory = T_MEMORY;
 	t->config.kernel = t->kernel;
+	t->config.sandbox = VM_SANDBOX_OFF;
 	t->config.log = vt_log;
 	t->config.log_user = t;
 	t->exit = (struct vm_exit)VM_EXIT_INIT;

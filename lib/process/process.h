@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One device process as its parent sees it: started in a jail with the device's
+ * open files, watched through a pidfd, asked on its control socket, ended.
+ *
+ * Everything in the VM's loop, by the thread that runs it, which must outlive
+ * the process: the kernel ends a device process with the thread that made it.
+ */
+#ifndef CV_PROCESS_CHILD_H
+#define CV_PROCESS_CHILD_H
+
+#include "core/dev.h"
+#include "sandbox/sandbox.h"
+#include "sys/fd.h"
+#include "sys/loop.h"
+
+struct cv_process;
+
+/* What all device processes of a VM have in common. */
+struct cv_process_host {
+	const char
+		*program; /* path of crosvm-device, or of a program that calls vm_device_main() */
+	const char *policy_dir;	 /* NULL: the policies built in */
+	uint32_t mechanisms;	 /* bits of enum cv_sandbox_mechanism */
+	bool log_failures;	 /* seccomp logs instead of killing */
+	unsigned int timeout_ms; /* for the start, and for one answer; 0: 5000 */
+};
+
+struct cv_process_config {
+	const struct cv_process_host *host; /* outlives the child */
+	const struct cv_class *cls;
+	const void *config; /* of the class; its files are duplicated into the process */
+	bool packed, poll;
+	uint64_t memory; /* bytes that the guest has */
+	struct cv_loop *loop;
+	struct cv_log *log;
+	/* the process has ended by itself, @why says how; in the loop, after which only
+	 * cv_process_destroy() may be called */
+	void (*died)(void *ctx, const char *why);
+	void *ctx;
+};
+
+/*
+ * Starts the process and tells it all it needs, without waiting for it, so that
+ * several start side by side. @data: the device's end of the data socket,
+ * borrowed. 0, or -errno with a sentence and nothing left behind.
+ */
+int cv_process_start(struct cv_process **child, const struct cv_process_config *config, int data,
+		     struct vm_error *e) CV_MUST_CHECK;
+
+/* Waits until the device is made and the jail closed. 0, or the sentence of what failed there. */
+int cv_process_ready(struct cv_process *child, struct vm_error *e) CV_MUST_CHECK;
+
+/* Runs a control operation of the class there, as cv_vslot_ops.control. */
+int cv_process_control(struct cv_process *child, const char *op, const char *args, char *reply,
+		       size_t size, struct vm_error *e) CV_MUST_CHECK;
+
+pid_t cv_process_pid(const struct cv_process *child);
+
+/* Ends the process: asks it, kills it if it does not listen, reaps it. NULL is fine. */
+void cv_process_destroy(struct cv_process *child);
+
+#endif

@@ -138,7 +138,7 @@ int cv_vm_configure(struct vm *vm, const struct vm_config *config, struct vm_err
 	vm->reboot = c.reboot;
 	vm->acpi = !c.no_acpi;
 	err = check_numbers(&c, e) ?: copy_affinity(vm, &c, e) ?: copy_string(&vm->cmdline, c.cmdline, e);
-	err = err ?: open_input(&vm->kernel, "kernel", c.kernel, e);
+	err = err ?: cv_vm_configure_sandbox(vm, &c, e) ?: open_input(&vm->kernel, "kernel", c.kernel, e);
 	if (!err && c.initrd)
 		err = open_input(&vm->initrd, "initrd", c.initrd, e);
 	return err;

@@ -10,6 +10,7 @@
 #include "vm/vm.h"
 
 static const char *const transports[] = { "pci", "mmio", NULL };
+static const char *const sandbox_choices[] = { "default", "on", "off", NULL };
 
 const struct cv_opt cv_virtio_common_opts[] = {
 	{ .name = "transport",
@@ -26,6 +27,15 @@ const struct cv_opt cv_virtio_common_opts[] = {
 	  .off = offsetof(struct cv_virtio_common, poll),
 	  .dflt = true,
 	  .help = "look at busy queues for a moment before sleeping" },
+	{ .name = "sandbox",
+	  .kind = CV_OPT_ENUM,
+	  .off = offsetof(struct cv_virtio_common, sandbox),
+	  .words = sandbox_choices,
+	  .help = "run the device in a jailed process of its own" },
+	{ .name = "restart",
+	  .kind = CV_OPT_BOOL,
+	  .off = offsetof(struct cv_virtio_common, restart),
+	  .help = "replace the device's process when it dies" },
 	CV_OPT_END,
 };
 
@@ -220,154 +230,4 @@ int vm_add_device(struct vm *vm, const char *type, const char *options, struct v
 	if (device)
 		*device = d;
 	return 0;
-}
-
-/* ---- instances ---- */
-
-static int build_virtio(struct vm_device *d, const struct cv_env *env, struct vm_error *e)
-{
-	const struct cv_vslot_local_config local = { .packed = d->common.packed,
-						     .poll = d->common.poll };
-	int err = cv_vslot_local_create(&d->vslot, d->cls, env, d->config, &local, e);
-
-	err = err
-		      ?: cv_machine_add_virtio(d->vm->machine, d->vslot,
-					       (enum cv_transport_kind)d->common.transport, e);
-	if (err)
-		return err;
-	pthread_mutex_lock(&d->instance_lock); /* vm_device_config_changed() may look any time */
-	d->instance = cv_vslot_local_self(d->vslot);
-	pthread_mutex_unlock(&d->instance_lock);
-	return 0;
-}
-
-static int build_custom_regs(struct vm_device *d, const struct cv_env *env, struct vm_error *e)
-{
-	int err = cv_rslot_local_create(&d->rslot, d->cls, env, d->config, e);
-	struct cv_irq *irq = NULL;
-
-	if (err)
-		return err;
-	d->rslot_owned = true;
-	if (d->was_built)
-		cv_rslot_local_reset(d->rslot);
-	d->was_built = true;
-	err = cv_machine_add_block(d->vm->machine, d->place.pio, d->place.base, d->place.len,
-				   cv_rslot_local_slot(d->rslot), d->place.irq, &irq, e);
-	pthread_mutex_lock(&d->instance_lock); /* vm_device_interrupt() may look any time */
-	d->irq = irq;
-	pthread_mutex_unlock(&d->instance_lock);
-	return err;
-}
-
-static int build(struct vm_device *d, struct vm_error *e)
-{
-	struct cv_env env = cv_machine_env(d->vm->machine);
-
-	if (d->cls->virtio)
-		return build_virtio(d, &env, e);
-	if (d->custom)
-		return build_custom_regs(d, &env, e);
-	return cv_machine_add_class(d->vm->machine, d->cls, d->config, &d->rslot, e);
-}
-
-int cv_vm_devices_build(struct vm *vm, struct vm_error *e)
-{
-	int err = 0;
-
-	cv_list_for_each(node, &vm->devices) {
-		struct vm_device *d = cv_list_entry(node, struct vm_device, node);
-
-		err = build(d, e);
-		if (err && d->custom)
-			cv_err_prefix(e, err, "%s", d->name);
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
-void cv_vm_devices_detach(struct vm *vm)
-{
-	cv_list_for_each(node, &vm->devices) {
-		struct vm_device *d = cv_list_entry(node, struct vm_device, node);
-
-		pthread_mutex_lock(&d->instance_lock);
-		d->instance = NULL;
-		d->irq = NULL;
-		pthread_mutex_unlock(&d->instance_lock);
-	}
-}
-
-void cv_vm_devices_unbuild(struct vm *vm)
-{
-	cv_list_for_each(node, &vm->devices) {
-		struct vm_device *d = cv_list_entry(node, struct vm_device, node);
-
-		cv_vslot_destroy(d->vslot);
-		d->vslot = NULL;
-		if (!d->rslot_owned)
-			d->rslot = NULL;
-	}
-}
-
-void cv_vm_devices_free_blocks(struct vm *vm)
-{
-	cv_list_for_each(node, &vm->devices) {
-		struct vm_device *d = cv_list_entry(node, struct vm_device, node);
-
-		if (d->rslot_owned)
-			cv_rslot_local_destroy(d->rslot);
-		d->rslot = NULL;
-		d->rslot_owned = false;
-	}
-}
-
-/* ---- control ---- */
-
-struct control_call {
-	struct vm_device *d;
-	const char *op, *args;
-	char *reply;
-	size_t size;
-	struct vm_error *e;
-	int result;
-};
-
-/* In the loop's thread, which builds and destroys the instances. */
-static void control(void *arg)
-{
-	struct control_call *c = arg;
-	struct vm_device *d = c->d;
-
-	if (d->vslot)
-		c->result =
-			d->vslot->ops->control(d->vslot, c->op, c->args, c->reply, c->size, c->e);
-	else if (d->rslot)
-		c->result =
-			cv_rslot_local_control(d->rslot, c->op, c->args, c->reply, c->size, c->e);
-	else
-		c->result = cv_err(c->e, -ENOTCONN, "%s: the VM does not run", d->cls->name);
-}
-
-int vm_device_control(struct vm_device *device, const char *operation, const char *args,
-		      char *reply, size_t size, struct vm_error *error)
-{
-	char nothing[1];
-	struct control_call call = { .d = device,
-				     .op = operation,
-				     .args = args,
-				     .reply = size ? reply : nothing,
-				     .size = size ? size : sizeof(nothing),
-				     .e = error };
-	bool running;
-
-	pthread_mutex_lock(&device->vm->lock);
-	running = device->vm->state == CV_VM_RUNNING;
-	pthread_mutex_unlock(&device->vm->lock);
-	if (!running)
-		return cv_err(error, -ENOTCONN, "%s: the VM does not run", device->cls->name);
-	call.reply[0] = '\0';
-	cv_loop_call(device->vm->loop, control, &call);
-	return call.result;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The event queue: what happened, for whoever polls the VM's descriptor. */
+#include <stdio.h>
 #include <string.h>
 
 #include "vm/vm.h"
@@ -13,19 +14,34 @@ static struct vm_event pop(struct vm *vm)
 	return ev;
 }
 
-void cv_vm_event(struct vm *vm, enum vm_event_kind kind, const struct vm_exit *exit)
+static void push(struct vm *vm, const struct vm_event *ev)
 {
-	struct vm_event *ev;
-
 	pthread_mutex_lock(&vm->lock);
 	if (vm->n_events == CV_VM_EVENTS)
 		pop(vm);
-	ev = &vm->events[(vm->first_event + vm->n_events++) % CV_VM_EVENTS];
-	*ev = (struct vm_event){ .size = sizeof(*ev), .kind = kind, .exit = VM_EXIT_INIT };
-	if (exit)
-		ev->exit = *exit;
+	vm->events[(vm->first_event + vm->n_events++) % CV_VM_EVENTS] = *ev;
 	cv_event_signal(cv_fd_get(&vm->event_fd));
 	pthread_mutex_unlock(&vm->lock);
+}
+
+void cv_vm_event(struct vm *vm, enum vm_event_kind kind, const struct vm_exit *exit)
+{
+	struct vm_event ev = { .size = sizeof(ev), .kind = kind, .exit = VM_EXIT_INIT };
+
+	if (exit)
+		ev.exit = *exit;
+	push(vm, &ev);
+}
+
+void cv_vm_device_event(struct vm_device *d, const char *text, bool restarted)
+{
+	struct vm_event ev = { .size = sizeof(ev),
+			       .kind = restarted ? VM_EVENT_DEVICE_RESTARTED : VM_EVENT_DEVICE_DIED,
+			       .exit = VM_EXIT_INIT,
+			       .device = d };
+
+	snprintf(ev.text, sizeof(ev.text), "%s", text);
+	push(d->vm, &ev);
 }
 
 int vm_fd(const struct vm *vm)

@@ -91,6 +91,8 @@ void vm_destroy(struct vm *vm)
 	file_fini(&vm->kernel);
 	file_fini(&vm->initrd);
 	free(vm->cmdline);
+	free(vm->device_program);
+	free(vm->policy_dir);
 	free(vm->affinity);
 	pthread_cond_destroy(&vm->changed);
 	pthread_mutex_destroy(&vm->lock);

@@ -18,6 +18,7 @@
 #include <crosvm/vm.h>
 
 #include "machine/machine.h"
+#include "process/vslot_child.h"
 #include "sys/fd.h"
 #include "virtio/vslot_local.h"
 
@@ -29,7 +30,14 @@ struct cv_vm_file {
 /* Options that every virtio device takes beside its class's own. */
 struct cv_virtio_common {
 	uint32_t transport; /* enum cv_transport_kind */
-	bool packed, poll;
+	uint32_t sandbox;   /* enum cv_sandbox_choice */
+	bool packed, poll, restart;
+};
+
+enum cv_sandbox_choice {
+	CV_SANDBOX_CHOICE_DEFAULT, /* what the VM says */
+	CV_SANDBOX_CHOICE_ON,
+	CV_SANDBOX_CHOICE_OFF
 };
 
 /* Where an embedder's register block is. */
@@ -46,6 +54,7 @@ struct vm_device {
 	void *config; /* of the class: owned, or this struct for an embedder's device */
 	struct cv_virtio_common common; /* virtio classes */
 	/* the instance, while a machine exists; in the loop's thread */
+	struct cv_vslot_child *starting; /* its process is not ready yet */
 	struct cv_vslot *vslot;
 	struct cv_rslot_local *rslot;
 	bool was_built;	  /* an instance has been before: reset what the embedder keeps */
@@ -99,6 +108,10 @@ struct vm {
 	char *cmdline;
 	enum cv_boot_protocol protocol;
 	bool reboot, acpi;
+	bool sandbox; /* devices run in processes of their own unless they say otherwise */
+	bool stop_on_device_death;
+	struct cv_process_host child_host;
+	char *device_program, *policy_dir; /* what child_host points to */
 	uint32_t *affinity;
 	size_t n_affinity;
 	struct cv_log log;
@@ -147,7 +160,15 @@ int cv_vm_create(const struct vm_config *config, const struct cv_hv_factory *hv,
 /* Queues an event; @exit for STOPPED. Any thread. */
 void cv_vm_event(struct vm *vm, enum vm_event_kind kind, const struct vm_exit *exit);
 
-/* ---- devices.c ---- */
+/* The process of a device has died: @text says which and how. */
+void cv_vm_device_event(struct vm_device *d, const char *text, bool restarted);
+
+/* ---- sandbox.c ---- */
+/* The part of the configuration that is about device processes. */
+int cv_vm_configure_sandbox(struct vm *vm, const struct vm_config *config,
+			    struct vm_error *e) CV_MUST_CHECK;
+
+/* ---- instances.c ---- */
 /* Makes the instances of all devices on the VM's new machine, and undoes it. */
 int cv_vm_devices_build(struct vm *vm, struct vm_error *e) CV_MUST_CHECK;
 void cv_vm_devices_unbuild(struct vm *vm);
@@ -155,6 +176,8 @@ void cv_vm_devices_unbuild(struct vm *vm);
 void cv_vm_devices_detach(struct vm *vm);
 /* Frees what the machine's bus still referred to while it was there. */
 void cv_vm_devices_free_blocks(struct vm *vm);
+
+/* ---- devices.c ---- */
 void cv_vm_device_destroy(struct vm_device *d);
 /* A new device in the VM's list; NULL when out of memory. */
 struct vm_device *cv_vm_device_new(struct vm *vm);

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The devices' instances: made on a new machine for every start of the guest,
+ * in this process or in one of their own.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "vm/vm.h"
+
+/* ---- in a process of its own ---- */
+
+static bool wants_process(const struct vm_device *d)
+{
+	if (!d->cls->virtio || d->custom)
+		return false;
+	if (d->common.sandbox == CV_SANDBOX_CHOICE_DEFAULT)
+		return d->vm->sandbox;
+	return d->common.sandbox == CV_SANDBOX_CHOICE_ON;
+}
+
+static void on_died(void *ctx, const char *why, bool restarted)
+{
+	struct vm_device *d = ctx;
+	char text[256];
+
+	snprintf(text, sizeof(text), "%s: %.200s", d->cls->name, why);
+	cv_vm_device_event(d, text, restarted);
+	if (!restarted && d->vm->stop_on_device_death)
+		cv_vm_end(d->vm, VM_EXIT_DEVICE_DIED, -1, text);
+}
+
+static int start_process(struct vm_device *d, struct vm_error *e)
+{
+	struct vm *vm = d->vm;
+	const struct cv_vslot_child_config config = {
+		.host = &vm->child_host,
+		.cls = d->cls,
+		.config = d->config,
+		.packed = d->common.packed,
+		.poll = d->common.poll,
+		.restart = d->common.restart,
+		.mem = &vm->mem,
+		.loop = vm->loop,
+		.log = &vm->log,
+		.died = on_died,
+		.ctx = d,
+	};
+
+	return cv_vslot_child_create(&d->starting, &config, e);
+}
+
+/* All of them before the first is waited for: they start side by side. */
+static int start_processes(struct vm *vm, struct vm_error *e)
+{
+	int err = 0;
+
+	cv_list_for_each(node, &vm->devices) {
+		struct vm_device *d = cv_list_entry(node, struct vm_device, node);
+
+		if (!err && wants_process(d))
+			err = start_process(d, e);
+	}
+	return err;
+}
+
+static int finish_process(struct vm_device *d, struct vm_error *e)
+{
+	struct cv_vslot_child *starting = d->starting;
+
+	d->starting = NULL;
+	return cv_vslot_child_finish(starting, &d->vslot, e);
+}
+
+/* ---- building ---- */
+
+static int make_local(struct vm_device *d, const struct cv_env *env, struct vm_error *e)
+{
+	const struct cv_vslot_local_config local = { .packed = d->common.packed,
+						     .poll = d->common.poll };
+	int err = cv_vslot_local_create(&d->vslot, d->cls, env, d->config, &local, e);
+
+	if (err)
+		return err;
+	pthread_mutex_lock(&d->instance_lock); /* vm_device_config_changed() may look any time */
+	d->instance = cv_vslot_local_self(d->vslot);
+	pthread_mutex_unlock(&d->instance_lock);
+	return 0;
+}
+
+static int build_virtio(struct vm_device *d, const struct cv_env *env, struct vm_error *e)
+{
+	int err = d->starting ? finish_process(d, e) : make_local(d, env, e);
+
+	return err
+		       ?: cv_machine_add_virtio(d->vm->machine, d->vslot,
+						(enum cv_transport_kind)d->common.transport, e);
+}
+
+static int build_custom_regs(struct vm_device *d, const struct cv_env *env, struct vm_error *e)
+{
+	int err = cv_rslot_local_create(&d->rslot, d->cls, env, d->config, e);
+	struct cv_irq *irq = NULL;
+
+	if (err)
+		return err;
+	d->rslot_owned = true;
+	if (d->was_built)
+		cv_rslot_local_reset(d->rslot);
+	d->was_built = true;
+	err = cv_machine_add_block(d->vm->machine, d->place.pio, d->place.base, d->place.len,
+				   cv_rslot_local_slot(d->rslot), d->place.irq, &irq, e);
+	pthread_mutex_lock(&d->instance_lock); /* vm_device_interrupt() may look any time */
+	d->irq = irq;
+	pthread_mutex_unlock(&d->instance_lock);
+	return err;
+}
+
+static int build(struct vm_device *d, struct vm_error *e)
+{
+	struct cv_env env = cv_machine_env(d->vm->machine);
+
+	if (d->cls->virtio)
+		return build_virtio(d, &env, e);
+	if (d->custom)
+		return build_custom_regs(d, &env, e);
+	return cv_machine_add_class(d->vm->machine, d->cls, d->config, &d->rslot, e);
+}
+
+int cv_vm_devices_build(struct vm *vm, struct vm_error *e)
+{
+	int err = start_processes(vm, e);
+
+	cv_list_for_each(node, &vm->devices) {
+		struct vm_device *d = cv_list_entry(node, struct vm_device, node);
+
+		if (err)
+			return err;
+		err = build(d, e);
+		if (err && d->custom)
+			cv_err_prefix(e, err, "%s", d->name);
+	}
+	return err;
+}
+
+void cv_vm_devices_detach(struct vm *vm)
+{
+	cv_list_for_each(node, &vm->devices) {
+		struct vm_device *d = cv_list_entry(node, struct vm_device, node);
+
+		pthread_mutex_lock(&d->instance_lock);
+		d->instance = NULL;
+		d->irq = NULL;
+		pthread_mutex_unlock(&d->instance_lock);
+	}
+}
+
+void cv_vm_devices_unbuild(struct vm *vm)
+{
+	cv_list_for_each(node, &vm->devices) {
+		struct vm_device *d = cv_list_entry(node, struct vm_device, node);
+
+		cv_vslot_child_destroy(d->starting);
+		d->starting = NULL;
+		cv_vslot_destroy(d->vslot);
+		d->vslot = NULL;
+		if (!d->rslot_owned)
+			d->rslot = NULL;
+	}
+}
+
+void cv_vm_devices_free_blocks(struct vm *vm)
+{
+	cv_list_for_each(node, &vm->devices) {
+		struct vm_device *d = cv_list_entry(node, struct vm_device, node);
+
+		if (d->rslot_owned)
+			cv_rslot_local_destroy(d->rslot);
+		d->rslot = NULL;
+		d->rslot_owned = false;
+	}
+}
+
+/* ---- control ---- */
+
+struct control_call {
+	struct vm_device *d;
+	const char *op, *args;
+	char *reply;
+	size_t size;
+	struct vm_error *e;
+	int result;
+};
+
+/* In the loop's thread, which builds and destroys the instances. */
+static void control(void *arg)
+{
+	struct control_call *c = arg;
+	struct vm_device *d = c->d;
+
+	if (d->vslot)
+		c->result =
+			d->vslot->ops->control(d->vslot, c->op, c->args, c->reply, c->size, c->e);
+	else if (d->rslot)
+		c->result =
+			cv_rslot_local_control(d->rslot, c->op, c->args, c->reply, c->size, c->e);
+	else
+		c->result = cv_err(c->e, -ENOTCONN, "%s: the VM does not run", d->cls->name);
+}
+
+int vm_device_control(struct vm_device *device, const char *operation, const char *args,
+		      char *reply, size_t size, struct vm_error *error)
+{
+	char nothing[1];
+	struct control_call call = { .d = device,
+				     .op = operation,
+				     .args = args,
+				     .reply = size ? reply : nothing,
+				     .size = size ? size : sizeof(nothing),
+				     .e = error };
+	bool running;
+
+	pthread_mutex_lock(&device->vm->lock);
+	running = device->vm->state == CV_VM_RUNNING;
+	pthread_mutex_unlock(&device->vm->lock);
+	if (!running)
+		return cv_err(error, -ENOTCONN, "%s: the VM does not run", device->cls->name);
+	call.reply[0] = '\0';
+	cv_loop_call(device->vm->loop, control, &call);
+	return call.result;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the configuration says of device processes, and where their program is. */
+#include <dlfcn.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "vm/vm.h"
+
+#define PROGRAM "crosvm-device"
+
+/* Where it is, seen from the directory of the library or of the program that holds it: installed,
+ * then in a build tree. */
+static const char *const places[] = { "../libexec/crosvm/" PROGRAM, "../../libexec/crosvm/" PROGRAM,
+				      "../" PROGRAM, PROGRAM, "../../" PROGRAM };
+
+static int out_of_memory(struct vm_error *e)
+{
+	return cv_err(e, -ENOMEM, "the VM: out of memory");
+}
+
+/* The file that this code was loaded from, and what is beside it. */
+static int find_program(char **program, struct vm_error *e)
+{
+	Dl_info info = { 0 };
+	const char *slash;
+	int dir;
+
+	if (dladdr((const void *)(uintptr_t)vm_version, &info) == 0 || !info.dli_fname)
+		info.dli_fname = "";
+	slash = strrchr(info.dli_fname, '/');
+	dir = slash ? (int)(slash - info.dli_fname) : 0;
+	for (size_t i = 0; i < CV_LEN(places) && dir > 0; i++) {
+		CV_AUTO_FREE char *path = cv_str_printf("%.*s/%s", dir, info.dli_fname, places[i]);
+
+		if (!path)
+			return out_of_memory(e);
+		if (access(path, X_OK) == 0) {
+			*program = cv_steal(path);
+			return 0;
+		}
+	}
+	*program = strdup(CROSVM_DEVICE_PROGRAM);
+	return *program ? 0 : out_of_memory(e);
+}
+
+static int take_program(struct vm *vm, const char *given, struct vm_error *e)
+{
+	if (!given)
+		return find_program(&vm->device_program, e);
+	vm->device_program = strdup(given);
+	return vm->device_program ? 0 : out_of_memory(e);
+}
+
+/* What is left out is told, once and aloud. */
+static int take_mechanisms(struct vm *vm, const char *text, struct vm_error *e)
+{
+	uint32_t all = cv_jail_default(), *mask = &vm->child_host.mechanisms;
+	char names[160];
+	int err = text ? cv_jail_parse(text, mask, e) : 0;
+
+	if (err)
+		return cv_err_prefix(e, err, "sandbox_mechanisms");
+	if (!text)
+		*mask = all;
+	cv_jail_format(all & ~*mask, names, sizeof(names));
+	if (all & ~*mask)
+		cv_log_warn(&vm->log, "sandbox: device processes run without %s, as asked for",
+			    names);
+	return 0;
+}
+
+int cv_vm_configure_sandbox(struct vm *vm, const struct vm_config *c, struct vm_error *e)
+{
+	int err;
+
+	if ((unsigned int)c->sandbox > VM_SANDBOX_OFF)
+		return cv_err(e, -EINVAL, "sandbox: %d is not known, give a VM_SANDBOX value",
+			      (int)c->sandbox);
+	vm->sandbox = c->sandbox != VM_SANDBOX_OFF;
+	vm->stop_on_device_death = c->stop_on_device_death;
+	err = take_mechanisms(vm, c->sandbox_mechanisms, e);
+	if (err)
+		return err;
+	if (c->seccomp_policy_dir) {
+		vm->policy_dir = strdup(c->seccomp_policy_dir);
+		if (!vm->policy_dir)
+			return out_of_memory(e);
+	}
+	err = take_program(vm, c->device_program, e);
+	vm->child_host.program = vm->device_program;
+	vm->child_host.policy_dir = vm->policy_dir;
+	vm->child_host.log_failures = c->seccomp_log_failures;
+	return err;
+}

@@ -341,14 +341,15 @@ static int set_vring_base(struct cv_vhost_backend *b, struct cv_vhost_msg *m, in
 static int get_vring_base(struct cv_vhost_backend *b, struct cv_vhost_msg *m, int *fd CV_UNUSED)
 {
 	struct cv_vhost_queue *q = queue_of(b, m->p.state.index);
+	CV_AUTO_FD int kick = -1;
 	void *inflight;
 	int err;
 
 	if (!q)
 		return -EINVAL;
 	inflight = q->sized ? cv_vhost_queue_inflight(b, m->p.state.index) : NULL;
-	/* it starts again when it gets another kick */
-	cv_fd_close(&q->kick);
+	/* it starts again when it gets another kick; the slot watches this one until it has stopped */
+	kick = cv_fd_take(&q->kick);
 	err = cv_vhost_backend_sync(b);
 	if (inflight)
 		cv_ignore(cv_inflight_settle(inflight, q->size, is_packed(b))); /* for later */

@@ -486,6 +486,33 @@ START_TEST(changes_while_running)
 }
 END_TEST
 
+/* A stopped queue's kick is nobody's, though the front end still has it and signals it. */
+START_TEST(kicks_after_the_stop)
+{
+	struct cv_vhost_vring_state state = { 0, 0 };
+	uint64_t index = 0;
+	struct cv_vhost_msg m;
+	struct served s;
+	int kick;
+
+	served_init(&s, "balloon", false);
+	ck_assert_int_eq(run_queue(&s, good, 16), 0);
+	kick = cv_event_create();
+	ck_assert_int_eq(ack(&s, CV_VHOST_SET_VRING_KICK, &index, 8, &kick, 1), 0);
+	for (unsigned int i = 0; i < 3; i++) {
+		ck_assert(say(s.sock, CV_VHOST_GET_VRING_BASE, V, &state, 8, NULL, 0));
+		ck_assert_int_eq(cv_vhost_recv(s.sock, &m, soon()), 0);
+		cv_event_signal(kick);
+		ck_assert(alive(&s));
+	}
+	ck_assert_int_eq(ack(&s, CV_VHOST_SET_VRING_KICK, &index, 8, &kick, 1), 0);
+	cv_event_signal(kick);
+	ck_assert(alive(&s));
+	close(kick);
+	served_fini(&s);
+}
+END_TEST
+
 START_TEST(logs_of_chains)
 {
 	struct cv_vhost_inflight in = { .n_queues = 1, .queue_size = 16 };
@@ -541,6 +568,7 @@ int main(void)
 	tcase_add_test(tc, too_many_regions);
 	tcase_add_loop_test(tc, addresses, 0, 10);
 	tcase_add_test(tc, changes_while_running);
+	tcase_add_test(tc, kicks_after_the_stop);
 	tcase_add_test(tc, logs_of_chains);
 	suite_add_tcase(s, tc);
 	srunner_run_all(r, CK_ENV);

@@ -74,8 +74,11 @@ static void on_err(struct cv_watch *w, uint32_t events CV_UNUSED)
 {
 	struct cv_vhost_frontend *f = cv_container_of(w, struct cv_vhost_frontend, err_watch);
 
+	/* under the lock, so that no complaint about what was before comes after a reset */
+	pthread_mutex_lock(&f->lock);
 	if (cv_event_drain(w->fd))
 		tell_transport(f, CV_VSLOT_BROKEN);
+	pthread_mutex_unlock(&f->lock);
 }
 
 /* One request of the peer. Only the change of the configuration space means something here; any
@@ -270,6 +273,7 @@ static void front_reset(struct cv_vslot *slot)
 	cv_fd_close(&f->inflight);
 	f->features = 0;
 	cv_ignore(cv_vhost_send_reset(f)); /* an old back end cannot, and its queues are stopped */
+	cv_event_drain(cv_fd_get(&f->err));
 	pthread_mutex_unlock(&f->lock);
 }
 

@@ -26,12 +26,12 @@ static void slot_event(struct cv_vslot *slot, enum cv_vslot_event what)
 static void slot_attach(struct vdev *d)
 {
 	d->slot->transport = d;
-	d->slot->event = slot_event;
+	__atomic_store_n(&d->slot->event, slot_event, __ATOMIC_RELEASE);
 }
 
 static void slot_detach(struct vdev *d)
 {
-	d->slot->event = NULL;
+	__atomic_store_n(&d->slot->event, NULL, __ATOMIC_RELEASE);
 }
 
 static uint64_t slot_offered(struct vdev *d)

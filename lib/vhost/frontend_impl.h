@@ -37,7 +37,8 @@ struct cv_vhost_frontend {
 	struct cv_fd channel;
 	struct cv_vhost_msg channel_msg;
 	size_t channel_got;
-	struct cv_fd err; /* an eventfd: the device is broken */
+	struct cv_fd err; /* an eventfd: the device is broken … */
+	bool complained;  /* … and the transport knows, until a reset */
 	/* the loop's */
 	struct cv_watch sock_watch, channel_watch, err_watch;
 	struct cv_task lost_task;

@@ -76,8 +76,11 @@ static void on_err(struct cv_watch *w, uint32_t events CV_UNUSED)
 
 	/* under the lock, so that no complaint about what was before comes after a reset */
 	pthread_mutex_lock(&f->lock);
-	if (cv_event_drain(w->fd))
+	/* each queue complains, but a device is broken once */
+	if (cv_event_drain(w->fd) && !f->complained) {
+		f->complained = true;
 		tell_transport(f, CV_VSLOT_BROKEN);
+	}
 	pthread_mutex_unlock(&f->lock);
 }
 
@@ -274,6 +277,7 @@ static void front_reset(struct cv_vslot *slot)
 	f->features = 0;
 	cv_ignore(cv_vhost_send_reset(f)); /* an old back end cannot, and its queues are stopped */
 	cv_event_drain(cv_fd_get(&f->err));
+	f->complained = false;
 	pthread_mutex_unlock(&f->lock);
 }
 

@@ -15,13 +15,18 @@ static unsigned int pos_of(uint16_t p)
 	return p & (CV_VQ_WRAP - 1);
 }
 
-uint16_t cv_vq_packed_advance(const struct cv_vq *vq, uint16_t p, unsigned int n)
+static inline uint16_t advance(const struct cv_vq *vq, uint16_t p, unsigned int n)
 {
 	unsigned int pos = pos_of(p) + n;
 
 	if (pos < vq->size)
 		return (uint16_t)(pos | (p & CV_VQ_WRAP));
 	return (uint16_t)((pos - vq->size) | (~p & CV_VQ_WRAP));
+}
+
+uint16_t cv_vq_packed_advance(const struct cv_vq *vq, uint16_t p, unsigned int n)
+{
+	return advance(vq, p, n);
 }
 
 bool cv_vq_packed_peek(const struct cv_vq *vq)
@@ -49,11 +54,16 @@ static const char *walk_table(struct cv_vq *vq, struct cv_chain *c, const struct
 	return why;
 }
 
-const char *cv_vq_packed_add(struct cv_vq *vq, struct cv_chain *c, const struct cv_desc *d)
+static inline const char *add(struct cv_vq *vq, struct cv_chain *c, const struct cv_desc *d)
 {
 	if (d->b & CV_DESC_F_INDIRECT)
 		return walk_table(vq, c, d);
 	return cv_vq_add_seg(vq, c, d, d->b & CV_DESC_F_WRITE);
+}
+
+const char *cv_vq_packed_add(struct cv_vq *vq, struct cv_chain *c, const struct cv_desc *d)
+{
+	return add(vq, c, d);
 }
 
 static const char *walk(struct cv_vq *vq, struct cv_chain *c)
@@ -67,7 +77,7 @@ static const char *walk(struct cv_vq *vq, struct cv_chain *c)
 		c->id = d.a; /* the last one's counts */
 		if ((d.b & CV_DESC_F_INDIRECT) && (c->n_desc > 1 || (d.b & CV_DESC_F_NEXT)))
 			return "an indirect descriptor is in a list";
-		why = cv_vq_packed_add(vq, c, &d);
+		why = add(vq, c, &d);
 		if (why || !(d.b & CV_DESC_F_NEXT))
 			return why;
 		pos = pos + 1 < vq->size ? pos + 1 : 0;
@@ -82,7 +92,7 @@ const char *cv_vq_packed_take(struct cv_vq *vq, struct cv_chain *c)
 	if (!why && vq->inflight)
 		cv_inflight_take(vq, c);
 	if (!why)
-		vq->avail = cv_vq_packed_advance(vq, vq->avail, c->n_desc);
+		vq->avail = advance(vq, vq->avail, c->n_desc);
 	return why;
 }
 
@@ -104,7 +114,7 @@ void cv_vq_packed_use(struct cv_vq *vq, const struct cv_chain *c, uint32_t writt
 	cv_ring_write32(d + 8, written);
 	cv_ring_write16(d + 12, c->id);
 	cv_ring_store16(d + FLAGS_AT, (uint16_t)(flags | (written > 0 ? CV_DESC_F_WRITE : 0)));
-	vq->used = cv_vq_packed_advance(vq, vq->used, c->n_desc);
+	vq->used = advance(vq, vq->used, c->n_desc);
 }
 
 bool cv_vq_packed_wants_call(const struct cv_vq *vq)

@@ -37,14 +37,27 @@ dd if=/tmp.data of=/dev/vda bs=64k seek=4 conv=fsync 2>/dev/null
 echo 3 >/proc/sys/vm/drop_caches
 say "same $(dd if=/dev/vda bs=64k skip=4 count=16 2>/dev/null | cmp - /tmp.data && echo yes)"
 say "sum $(md5sum </tmp.data | cut -d' ' -f1)"
+# long enough to be killed in; direct, so that each write is a request of its own
+if grep -q kills /proc/cmdline; then
+	good=0
+	for i in $(seq 40); do
+		dd if=/tmp.data of=/dev/vda bs=4k seek=64 count=200 oflag=direct 2>/dev/null
+		dd if=/dev/vda bs=4k skip=64 count=200 iflag=direct 2>/dev/null |
+			cmp -n 819200 - /tmp.data && good=$((good + 1))
+		say "round $i"
+	done
+	say "good $good"
+fi
 poweroff -f
 END
 	chmod 755 "$root/init"
 	(cd "$root" && find . -print0 | cpio --quiet -0 -o -H newc) >"$scratch/initrd"
 }
 
-serve() { # CLASS OPTIONS SOCKET
+serve() { # CLASS OPTIONS SOCKET: sets $server
+	rm -f "$3"
 	"$serve" "$@" 2>>"$scratch/serve.log" &
+	server=$!
 	for _ in $(seq 100); do
 		[ ! -S "$3" ] || return 0
 		sleep 0.05
@@ -52,12 +65,12 @@ serve() { # CLASS OPTIONS SOCKET
 	die "vhost-serve does not listen: $(cat "$scratch/serve.log")"
 }
 
-run_guest() { # MORE_PROPERTIES
+run_guest() { # MORE_PROPERTIES [KERNEL_PARAMETER]
 	timeout 200 qemu-system-x86_64 -no-user-config -nodefaults -display none -no-reboot \
 		-machine q35,accel=tcg,memory-backend=mem -cpu max -smp 2 -m 256 \
 		-object memory-backend-memfd,id=mem,size=256M,share=on \
 		-kernel "$("$lab_dir/kernel.sh" dir)/bzImage" -initrd "$scratch/initrd" \
-		-append "quiet console=ttyS0 panic=-1 mitigations=off" \
+		-append "quiet console=ttyS0 panic=-1 mitigations=off ${2:-}" \
 		-chardev "file,id=console,path=$scratch/console" -serial chardev:console \
 		-chardev "socket,id=disk,path=$scratch/disk.sock,reconnect=1" \
 		-device "vhost-user-blk-pci,chardev=disk,num-queues=1$1" \
@@ -76,6 +89,7 @@ expect() {
 make_guest
 truncate -s $((sectors * 512)) "$scratch/disk"
 serve block "path=$scratch/disk" "$scratch/disk.sock"
+disk_server=$server
 serve rng "" "$scratch/rng.sock"
 for more in "" ",packed=on"; do
 	: >"$scratch/console"
@@ -91,4 +105,28 @@ for more in "" ",packed=on"; do
 		die "a back end has given up on QEMU"
 	fi
 	say "vhost-user-blk-pci and vhost-user-rng-pci work${more:+ with $more}"
+done
+
+# The disk's process is killed under load, and QEMU connects to the next one, which
+# takes up what was in flight.
+wait_round() { # N
+	for _ in $(seq 1200); do
+		! grep -q "^guest: round $1" "$scratch/console" || return 0
+		sleep 0.1
+	done
+}
+
+for more in "" ",packed=on"; do
+	: >"$scratch/console"
+	run_guest "$more" kills &
+	guest=$!
+	for round in 5 15 25; do
+		wait_round $round
+		{ kill -9 $disk_server && wait $disk_server; } 2>/dev/null || true
+		serve block "path=$scratch/disk" "$scratch/disk.sock"
+		disk_server=$server
+	done
+	wait $guest || true
+	expect "good 40"
+	say "the disk survives kill -9${more:+ with $more}"
 done

@@ -37,6 +37,7 @@ make_tree() {
 	install -m 755 "$lab_dir/guest/rc" "$tree/etc/rc"
 	install -m 755 "$lab_dir/guest/tests" "$tree/etc/tests"
 	install -m 755 "$lab_dir/guest/init" "$tree/init"
+	install -D -m 755 "$lab_dir/guest/power-button" "$tree/etc/acpi/PWRF/00000080"
 	printf 'root::0:0:root:/root:/bin/sh\n' >"$tree/etc/passwd"
 	printf 'root:x:0:\n' >"$tree/etc/group"
 	printf 'crosvm\n' >"$tree/etc/hostname"

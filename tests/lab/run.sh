@@ -36,10 +36,14 @@ cases=$lab_dir/cases
 	die "no group '$group'; the groups are: $(list_groups | tr '\n' ' ')"
 crosvm=$build/cli/crosvm
 [ -x "$crosvm" ] || die "$crosvm does not exist; build the project in $build first"
-many_vms=$build/examples/many_vms
-[ "$group" != many ] || [ -x "$many_vms" ] || die "$many_vms does not exist; build the examples first"
-jail_test=$build/tests/sandbox_test_jail
-[ "$group" != sandbox ] || [ -x "$jail_test" ] || die "$jail_test does not exist; build the tests first"
+many_vms=$build/examples/many_vms control=$build/examples/control jail_test=$build/tests/sandbox_test_jail
+needed=''
+case $group in
+many) needed=$many_vms ;;
+control) needed=$control ;;
+sandbox) needed=$jail_test ;;
+esac
+[ -z "$needed" ] || [ -x "$needed" ] || die "$needed does not exist; build the project in $build first"
 logs=$build/lab/$group
 
 # What a group needs beyond the ordinary: the lab's memory, its time limit,
@@ -49,6 +53,7 @@ lab_memory=3072 lab_disk=0 lab_limit=600 case_limit=90 big_memory=''
 case $group in
 boot) [ -z "$big_memory" ] || lab_memory=7168 ;;
 disk) lab_disk=128 ;;
+control) case_limit=200 lab_limit=900 ;;
 random) case_limit=500 ;;
 smoke) case_limit=500 lab_memory=4096 ;;
 esac
@@ -68,7 +73,8 @@ native_kernel() {
 variables() {
 	kernel=$("$lab_dir/kernel.sh" dir)
 	images=$("$lab_dir/image.sh")
-	variables=("CROSVM=$crosvm" "MANY_VMS=$many_vms" "JAIL_TEST=$jail_test" "CASES=$cases" "GROUP=$group"
+	variables=("CROSVM=$crosvm" "MANY_VMS=$many_vms" "CONTROL=$control" "JAIL_TEST=$jail_test"
+		"CASES=$cases" "GROUP=$group"
 		"KERNEL_DIR=$kernel" "IMAGES=$images" "CASE_LIMIT=$case_limit"
 		"RANDOM_MIB=$(random_mib)" "BIG_MEMORY=$big_memory"
 		"ASAN_OPTIONS=detect_leaks=1" "UBSAN_OPTIONS=print_stacktrace=1"
@@ -85,8 +91,8 @@ run_in_lab() {
 		-f "$kernel/bzImage" -f "$kernel/vmlinux"
 		-m "$lab_memory" -d "$lab_disk" -t "$lab_limit" -o "$logs" -k "$logs") pair status=0
 
-	[ "$group" != many ] || arguments+=(-p "$many_vms")
-	[ "$group" != sandbox ] || arguments+=(-p "$jail_test" -p "$build/tests/sandbox/jail-helper")
+	[ -z "$needed" ] || arguments+=(-p "$needed")
+	[ "$group" != sandbox ] || arguments+=(-p "$build/tests/sandbox/jail-helper")
 	[ ! -x "$build/crosvm-device" ] || arguments+=(-p "$build/crosvm-device")
 	for pair in "${variables[@]}"; do
 		arguments+=(-e "$pair")

@@ -11,7 +11,7 @@
 #   expect TEXT CMD...  CMD must succeed, else TEXT is the reason
 #   finish              prints the case's one line
 #
-# Set by run.sh: CROSVM, KERNEL_DIR, IMAGES, GROUP, LAB_OUT, CASE_LIMIT, LAB,
+# Set by run.sh: CROSVM, CONTROL, KERNEL_DIR, IMAGES, GROUP, LAB_OUT, CASE_LIMIT, LAB,
 # BIG_MEMORY, RANDOM_MIB.
 
 passed=0 failed=0 skipped=0

@@ -61,7 +61,7 @@ boot_here() {
 }
 
 boot_in_lab() {
-	local lab=("$lab_dir/lab.sh" -p "$crosvm" -f "$kernel" -f "$images/initrd" -f "$root")
+	local lab=("$lab_dir/lab.sh" -p "$crosvm" -p "$build/crosvm-device" -f "$kernel" -f "$images/initrd" -f "$root")
 
 	if [ -t 0 ]; then
 		"${lab[@]}" -i -- "${run[@]}"

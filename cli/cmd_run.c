@@ -60,6 +60,7 @@ static int complain_error(const struct run_options *o, const struct vm_error *e)
 		       { "guest memory: ", o->memory_typed },
 		       { "initrd ", o->initrd_typed },
 		       { "sandbox_mechanisms: ", o->mechanisms_typed },
+		       { "jail_main: ", o->jail_main_typed },
 		       { "seccomp_policy_dir: ", o->policy_dir_typed },
 		       { "cpu_affinity: ", o->affinity_typed },
 		       { "kernel command line: ", o->params_option } };
@@ -174,6 +175,7 @@ static int create(struct run *r)
 				    .sandbox_mechanisms = o->mechanisms,
 				    .seccomp_policy_dir = o->policy_dir,
 				    .seccomp_log_failures = o->log_failures,
+				    .jail_main = o->jail_main,
 				    .stop_on_device_death = o->stop_on_device_death,
 				    .log = on_log,
 				    .log_level = o->log_level };
@@ -359,7 +361,7 @@ static int run(struct run *r)
 
 int cmd_run(int argc, char **argv)
 {
-	struct run r = { .status = -1 };
+	struct run r = { .status = -1, .options.jail_main = VM_JAIL_MAIN_AUTO };
 	int status = cli_parse(&cli_run, argc, argv, &r.options);
 
 	if (status == CLI_OK && !r.options.kernel) {

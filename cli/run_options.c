@@ -432,6 +432,20 @@ static int take_log_failures(void *ctx, const char *option, const char *text)
 	return 0;
 }
 
+static int take_jail_main(void *ctx, const char *option, const char *text)
+{
+	static const char *const names[] = { "off", "on", "auto" };
+	struct run_options *r = ctx;
+
+	for (unsigned int i = 0; i < 3; i++)
+		if (strcmp(text, names[i]) == 0) {
+			r->jail_main = (enum vm_jail_main)i;
+			return typed(&r->jail_main_typed, option, text);
+		}
+	cli_complain("%s: '%s' is not known, give on, off or auto", option, text);
+	return -1;
+}
+
 static int take_device_death(void *ctx, const char *option, const char *text)
 {
 	struct run_options *r = ctx;
@@ -479,6 +493,8 @@ const struct cli_option run_option_table[] = {
 	  take_policy_dir },
 	{ 0, "seccomp-log-failures", NULL, false, "log forbidden system calls instead of killing",
 	  take_log_failures },
+	{ 0, "jail-main", "WHEN", false,
+	  "jail this process too once the guest runs: on, off or auto (auto)", take_jail_main },
 	{ 0, "device-death", "WHAT", false,
 	  "when a device's process dies: continue or stop (continue)", take_device_death },
 	{ 0, "log-level", "NAME", false, "error, warn, info or debug (warn)", take_log_level },
@@ -500,4 +516,5 @@ void run_options_fini(struct run_options *r)
 	free(r->affinity_typed);
 	free(r->mechanisms_typed);
 	free(r->policy_dir_typed);
+	free(r->jail_main_typed);
 }

@@ -46,7 +46,8 @@ struct run_options {
 	enum vm_sandbox sandbox;
 	const char *mechanisms, *policy_dir; /* words of the command line */
 	bool log_failures, stop_on_device_death;
-	char *mechanisms_typed, *policy_dir_typed;
+	enum vm_jail_main jail_main;
+	char *mechanisms_typed, *policy_dir_typed, *jail_main_typed;
 	char *memory_typed, *initrd_typed, *affinity_typed; /* as a device's; NULL: not given */
 	char params_option[16]; /* the same, without its value; empty: not given */
 	uint32_t affinity[RUN_MAX_AFFINITY];

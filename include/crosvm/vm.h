@@ -43,6 +43,19 @@ enum vm_sandbox {
 };
 
 /*
+ * Whether the application's own process is jailed too once the guest runs: the
+ * thread that calls vm_start() and the library's own give up their capabilities,
+ * and the whole process, for good, all system calls but those that running and
+ * ending this VM take. For programs that do nothing else.
+ */
+enum vm_jail_main {
+	VM_JAIL_MAIN_OFF = 0,
+	VM_JAIL_MAIN_ON,   /* an error where something asked for would need more (reboot, restart,
+			      devices in this process) */
+	VM_JAIL_MAIN_AUTO, /* on unless something asked for would need more */
+};
+
+/*
  * What a VM is made of. Paths may be "/dev/fd/N" or "/proc/self/fd/N" for a
  * file that is open already.
  */
@@ -73,6 +86,7 @@ struct vm_config {
 	const char *device_program;
 	/* a device whose process dies and is not restarted ends the run (VM_EXIT_DEVICE_DIED) */
 	bool stop_on_device_death;
+	enum vm_jail_main jail_main;
 };
 
 #define VM_CONFIG_INIT                           \

@@ -8,6 +8,7 @@
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <linux/futex.h>
+#include <linux/kvm.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -86,6 +87,12 @@ static const struct constant constants[] = {
 	C(F_GET_SEALS),
 	C(F_SETFD),
 	C(F_SETFL),
+	C(KVM_GET_REGS),
+	C(KVM_IOEVENTFD),
+	C(KVM_IRQFD),
+	C(KVM_RUN),
+	C(KVM_SET_GSI_ROUTING),
+	C(KVM_SET_SIGNAL_MASK),
 	C(MADV_DONTDUMP),
 	C(MADV_DONTNEED),
 	C(MADV_FREE),
@@ -126,6 +133,8 @@ static const struct constant constants[] = {
 	C(SOCK_SEQPACKET),
 	C(SOCK_STREAM),
 	C(TCGETS),
+	C(TCSETS),
+	C(TIOCGPTN),
 	C(TIOCGWINSZ),
 };
 

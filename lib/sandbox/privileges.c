@@ -52,6 +52,23 @@ int cv_jail_drop_caps(struct vm_error *e)
 	return 0;
 }
 
+int cv_sandbox_drop_rights(struct vm_error *e)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 };
+	int err = 0;
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		err = -errno;
+	/* an ordinary user may not, and without new privileges it is of no use to anybody */
+	cv_ignore(drop_bounding_set());
+	if (!err && (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 ||
+		     syscall(SYS_capset, &head, none) < 0))
+		err = -errno;
+	return err ? cv_err(e, err, "sandbox: capabilities cannot be given up: %s", strerror(-err))
+		   : 0;
+}
+
 /* ---- resources ---- */
 
 static int lower(__rlimit_resource_t resource, rlim_t max)

@@ -133,6 +133,15 @@ bool cv_child_ended(struct cv_child *child, bool wait, struct cv_child_end *end)
 /* Kills the child, waits for its end, closes the pidfd. A zeroed child is fine. */
 void cv_child_fini(struct cv_child *child);
 
+/* ---- in a process that knows what it will do from now on ---- */
+
+/*
+ * Gives up all capabilities of the calling thread, and the ways to get some again
+ * (no_new_privs, the bounding set where that may be changed). Other threads keep
+ * theirs. 0 or -errno with a sentence.
+ */
+int cv_sandbox_drop_rights(struct vm_error *e) CV_MUST_CHECK;
+
 /* ---- in the child ---- */
 
 /*

@@ -11,7 +11,7 @@
 
 /* ---- in a process of its own ---- */
 
-static bool wants_process(const struct vm_device *d)
+bool cv_vm_device_wants_process(const struct vm_device *d)
 {
 	if (!d->cls->virtio || d->custom)
 		return false;
@@ -59,7 +59,7 @@ static int start_processes(struct vm *vm, struct vm_error *e)
 	cv_list_for_each(node, &vm->devices) {
 		struct vm_device *d = cv_list_entry(node, struct vm_device, node);
 
-		if (!err && wants_process(d))
+		if (!err && cv_vm_device_wants_process(d))
 			err = start_process(d, e);
 	}
 	return err;

@@ -332,7 +332,7 @@ int vm_start(struct vm *vm, struct vm_error *error)
 		return cv_err(error, -EALREADY, "the VM: it runs already");
 	vm->finish.fn = on_finish;
 	error = error ? error : &local;
-	err = prepare(vm, error);
+	err = cv_vm_jail_decide(vm, error) ?: prepare(vm, error);
 	if (err) {
 		pthread_mutex_lock(&vm->lock);
 		vm->exit = old_exit;
@@ -342,6 +342,11 @@ int vm_start(struct vm *vm, struct vm_error *error)
 	}
 	set_state(vm, CV_VM_RUNNING);
 	err = go(vm, error);
+	if (!err && vm->jail_main) {
+		err = cv_vm_jail(vm, error);
+		if (err)
+			cv_vm_end(vm, VM_EXIT_FAILED, -1, error->text);
+	}
 	if (err)
 		cv_vm_join(vm);
 	return err;

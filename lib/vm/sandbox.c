@@ -78,7 +78,11 @@ int cv_vm_configure_sandbox(struct vm *vm, const struct vm_config *c, struct vm_
 	if ((unsigned int)c->sandbox > VM_SANDBOX_OFF)
 		return cv_err(e, -EINVAL, "sandbox: %d is not known, give a VM_SANDBOX value",
 			      (int)c->sandbox);
+	if ((unsigned int)c->jail_main > VM_JAIL_MAIN_AUTO)
+		return cv_err(e, -EINVAL, "jail_main: %d is not known, give a VM_JAIL_MAIN value",
+			      (int)c->jail_main);
 	vm->sandbox = c->sandbox != VM_SANDBOX_OFF;
+	vm->jail_choice = c->jail_main;
 	vm->stop_on_device_death = c->stop_on_device_death;
 	err = take_mechanisms(vm, c->sandbox_mechanisms, e);
 	if (err)

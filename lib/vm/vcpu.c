@@ -68,15 +68,36 @@ static void run(struct cv_vm_vcpu *v, struct cv_vcpu *vcpu)
 	} while (handle(v, &exit));
 }
 
+/* Whatever a thread does only once is done. */
+static void begun(struct vm *vm)
+{
+	pthread_mutex_lock(&vm->lock);
+	vm->n_begun++;
+	pthread_cond_broadcast(&vm->changed);
+	pthread_mutex_unlock(&vm->lock);
+}
+
+void cv_vm_vcpus_await(struct vm *vm)
+{
+	pthread_mutex_lock(&vm->lock);
+	while (vm->n_begun < vm->n_vcpus)
+		pthread_cond_wait(&vm->changed, &vm->lock);
+	pthread_mutex_unlock(&vm->lock);
+}
+
 static void *vcpu_main(void *arg)
 {
 	struct cv_vm_vcpu *v = arg;
 	struct vm *vm = v->vm;
 	struct cv_vcpu *vcpu = cv_machine_vcpu(vm->machine, v->index);
 	struct vm_error e = { 0 };
+	int err;
 
 	set_affinity(vm);
-	if (vcpu->ops->vcpu_enter(vcpu, &e)) {
+	err = vm->jail_main ? cv_sandbox_drop_rights(&e) : 0;
+	err = err ?: vcpu->ops->vcpu_enter(vcpu, &e);
+	begun(vm);
+	if (err) {
 		cv_vm_end(vm, VM_EXIT_FAILED, (int)v->index, e.text);
 	} else {
 		pthread_mutex_lock(&vm->lock);
@@ -96,6 +117,7 @@ int cv_vm_vcpus_start(struct vm *vm, struct vm_error *e)
 	char name[16];
 	int err = 0;
 
+	vm->n_begun = 0;
 	for (unsigned int i = 0; i < vm->n_vcpus && !err; i++) {
 		struct cv_vm_vcpu *v = &vm->vcpus[i];
 

@@ -110,6 +110,8 @@ struct vm {
 	bool reboot, acpi;
 	bool sandbox; /* devices run in processes of their own unless they say otherwise */
 	bool stop_on_device_death;
+	enum vm_jail_main jail_choice;
+	bool jail_main; /* decided at the start */
 	struct cv_process_host child_host;
 	char *device_program, *policy_dir; /* what child_host points to */
 	uint32_t *affinity;
@@ -133,9 +135,10 @@ struct vm {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	enum cv_vm_state state;
-	bool stop_wanted; /* vm_stop(): do not reboot */
-	bool ending;	  /* exit is set */
-	bool kickable;	  /* the machine's vCPUs exist */
+	bool stop_wanted;     /* vm_stop(): do not reboot */
+	bool ending;	      /* exit is set */
+	bool kickable;	      /* the machine's vCPUs exist */
+	unsigned int n_begun; /* vCPU threads that have done what they do only once */
 	struct vm_exit exit;
 	struct cv_vm_vcpu vcpus[CV_MACHINE_MAX_VCPUS];
 	bool has_memory;		      /* the first start has succeeded: mem is constant */
@@ -168,7 +171,16 @@ void cv_vm_device_event(struct vm_device *d, const char *text, bool restarted);
 int cv_vm_configure_sandbox(struct vm *vm, const struct vm_config *config,
 			    struct vm_error *e) CV_MUST_CHECK;
 
+/* ---- jail.c ---- */
+/* Decides whether this process is to be jailed at this start: -EINVAL if that is asked for and
+ * cannot be. */
+int cv_vm_jail_decide(struct vm *vm, struct vm_error *e) CV_MUST_CHECK;
+/* Jails it: the calling thread, the loop's and the vCPUs', in which no other work is done. */
+int cv_vm_jail(struct vm *vm, struct vm_error *e) CV_MUST_CHECK;
+
 /* ---- instances.c ---- */
+/* Whether the device's instance is in a process of its own. */
+bool cv_vm_device_wants_process(const struct vm_device *d);
 /* Makes the instances of all devices on the VM's new machine, and undoes it. */
 int cv_vm_devices_build(struct vm *vm, struct vm_error *e) CV_MUST_CHECK;
 void cv_vm_devices_unbuild(struct vm *vm);
@@ -193,6 +205,8 @@ extern const struct cv_opt cv_virtio_common_opts[];
 /* ---- vcpu.c ---- */
 /* Starts the vCPU threads; on failure the run ends by itself. */
 int cv_vm_vcpus_start(struct vm *vm, struct vm_error *e) CV_MUST_CHECK;
+/* Waits until all of them, successfully started, do what they will do from then on. */
+void cv_vm_vcpus_await(struct vm *vm);
 void cv_vm_vcpus_join(struct vm *vm);
 
 /* ---- run.c ---- */

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The jail of the VM's own process: once the guest runs and nothing more is to
+ * be opened or started, its threads give up their capabilities and all system
+ * calls but those that running and ending the VM take.
+ */
+#include <errno.h>
+
+#include "sandbox/seccomp.h"
+#include "vm/vm.h"
+
+#define POLICY "main"
+
+/* What speaks against it: NULL for nothing. */
+static const char *obstacle(struct vm *vm)
+{
+	if (vm->reboot)
+		return "a guest that reboots (reboot) needs new processes and a new machine";
+	if (!(vm->child_host.mechanisms & CV_JAIL_SECCOMP))
+		return "the sandbox is to be without seccomp";
+	cv_list_for_each(node, &vm->devices) {
+		const struct vm_device *d = cv_list_entry(node, struct vm_device, node);
+
+		if (d->custom)
+			return "a device of the application's own runs in this process";
+		if (d->cls->virtio && d->common.restart)
+			return "a device that is restarted (restart) needs new processes";
+		if (d->cls->virtio && !cv_vm_device_wants_process(d))
+			return "a virtio device runs in this process (sandbox=off)";
+	}
+	return NULL;
+}
+
+int cv_vm_jail_decide(struct vm *vm, struct vm_error *e)
+{
+	const char *why = vm->jail_choice == VM_JAIL_MAIN_OFF ? NULL : obstacle(vm);
+
+	vm->jail_main = vm->jail_choice != VM_JAIL_MAIN_OFF && !why;
+	if (!why)
+		return 0;
+	if (vm->jail_choice == VM_JAIL_MAIN_ON)
+		return cv_err(e, -EINVAL,
+			      "jail_main: this process cannot be jailed: %s; leave one of them out",
+			      why);
+	cv_log_info(&vm->log, "vm: its process is not jailed: %s", why);
+	return 0;
+}
+
+static int get_program(struct vm *vm, struct cv_seccomp *program, struct vm_error *e)
+{
+	int err = cv_seccomp_get(program, vm->policy_dir, POLICY, e);
+
+	if (!err && vm->child_host.log_failures)
+		cv_seccomp_log_failures(program);
+	return err;
+}
+
+struct drop {
+	struct vm_error *e;
+	int err;
+};
+
+static void drop_call(void *arg)
+{
+	struct drop *d = arg;
+
+	d->err = cv_sandbox_drop_rights(d->e);
+}
+
+/* The vCPU threads have dropped theirs when they began. */
+int cv_vm_jail(struct vm *vm, struct vm_error *e)
+{
+	struct cv_seccomp program = { 0 };
+	struct drop d = { .e = e };
+	int err = get_program(vm, &program, e);
+
+	if (!err) {
+		cv_vm_vcpus_await(vm);
+		cv_loop_call(vm->loop, drop_call, &d);
+		err = d.err ?: cv_sandbox_drop_rights(e) ?: cv_seccomp_install(&program, e);
+	}
+	cv_seccomp_fini(&program);
+	return err;
+}

@@ -55,29 +55,15 @@ static int get_program(struct vm *vm, struct cv_seccomp *program, struct vm_erro
 	return err;
 }
 
-struct drop {
-	struct vm_error *e;
-	int err;
-};
-
-static void drop_call(void *arg)
-{
-	struct drop *d = arg;
-
-	d->err = cv_sandbox_drop_rights(d->e);
-}
-
-/* The vCPU threads have dropped theirs when they began. */
+/* The loop's and the vCPUs' threads have given up their rights when they began. */
 int cv_vm_jail(struct vm *vm, struct vm_error *e)
 {
 	struct cv_seccomp program = { 0 };
-	struct drop d = { .e = e };
 	int err = get_program(vm, &program, e);
 
 	if (!err) {
 		cv_vm_vcpus_await(vm);
-		cv_loop_call(vm->loop, drop_call, &d);
-		err = d.err ?: cv_sandbox_drop_rights(e) ?: cv_seccomp_install(&program, e);
+		err = cv_sandbox_drop_rights(e) ?: cv_seccomp_install(&program, e);
 	}
 	cv_seccomp_fini(&program);
 	return err;

@@ -202,6 +202,11 @@ static void on_finish(struct cv_task *t)
 	pthread_mutex_unlock(&vm->lock);
 }
 
+static void reap_call(void *arg)
+{
+	unbuild(arg);
+}
+
 static void first_build(void *arg)
 {
 	struct vm *vm = arg;
@@ -218,6 +223,12 @@ static void *loop_main(void *arg)
 	int err;
 
 	cv_loop_call(vm->loop, first_build, vm);
+	/* here and not by a call, which somebody else's thread may make before the loop runs */
+	if (vm->start.result == 0 && vm->jail_main) {
+		vm->start.result = cv_sandbox_drop_rights(vm->start.e);
+		if (vm->start.result)
+			cv_loop_call(vm->loop, reap_call, vm);
+	}
 	err = vm->start.result;
 	pthread_mutex_lock(&vm->lock);
 	vm->start.done = true;
@@ -252,11 +263,6 @@ void cv_vm_join(struct vm *vm)
 		pthread_cond_wait(&vm->changed, &vm->lock);
 	join_loop(vm);
 	pthread_mutex_unlock(&vm->lock);
-}
-
-static void reap_call(void *arg)
-{
-	unbuild(arg);
 }
 
 /* As the loop's owner, because calls for the loop may come from other threads even now. */

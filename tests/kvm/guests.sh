@@ -91,6 +91,95 @@ ends_by_signal() {
 	said out '^Hello$'
 }
 
+# field PID KEY: of all its threads, each value once
+field() {
+	sed -n "s/^$2:[[:space:]]*//p" /proc/"$1"/task/*/status 2>/dev/null | sort -u | tr '\n' ' '
+}
+
+# jailed WHO PID: no capabilities, no way to get some, a system call filter
+jailed() {
+	local filter=2
+
+	# the sanitizers' own calls would not pass one
+	! ldd "$crosvm" | grep -q -E 'lib(asan|tsan)' || filter=0
+	[ "$(field "$2" CapEff)$(field "$2" CapPrm)" = "0000000000000000 0000000000000000 " ] ||
+		bad "$1 has capabilities: $(grep -H -E '^(Name|CapEff|CapPrm)' /proc/"$2"/task/*/status)"
+	[ $filter = 0 ] || [ "$(field "$2" NoNewPrivs)" = "1 " ] || bad "$1 may get new privileges"
+	[ $filter = 0 ] || [ "$(field "$2" Seccomp)" = "2 " ] || bad "$1 has no filter: $(field "$2" Seccomp)"
+}
+
+# start_jails OPTION...: an idle guest with four devices; its process in $pid, theirs in $children
+start_jails() {
+	local tries=0
+
+	: >"$work/out"
+	disk 1M
+	"$crosvm" run "$@" --rwdisk "$disk" --device rng --device balloon \
+		--device "console,out=/dev/null" "$guests/idle.elf" >"$work/out" 2>"$work/err" </dev/null &
+	pid=$!
+	until grep -q ready "$work/out" || [ $((tries += 1)) = 300 ]; do
+		sleep 0.1
+	done
+	children=$(cat /proc/$pid/task/*/children)
+}
+
+# Whether it runs: what is dead and waits for its new parent to look does not.
+alive() {
+	grep -q '^State:[[:space:]]*[^ZX]' /proc/"$1"/status 2>/dev/null
+}
+
+end_jails() {
+	local child tries
+
+	kill -"$1" $pid
+	wait $pid 2>/dev/null
+	for child in $children; do
+		tries=0
+		while alive "$child" && [ $((tries += 1)) -le 50 ]; do
+			sleep 0.1
+		done
+		! alive "$child" || bad "process $child is left behind after SIG$1"
+	done
+}
+
+group_jails() {
+	local child tries=0
+
+	name="jailed devices and tool"
+	start_jails
+	[ "$(wc -w <<<"$children")" = 4 ] || bad "there are not four device processes: $children"
+	for child in $children; do
+		jailed "device process $(tr '\0' ' ' <"/proc/$child/cmdline")" "$child"
+		[ "$(readlink /proc/"$child"/ns/net)" != "$(readlink /proc/self/ns/net)" ] ||
+			bad "process $child is in our network"
+		[ "$(id -u)" != 0 ] || [ "$(field "$child" Uid | cut -f1)" = 65534 ] ||
+			bad "process $child is user $(field "$child" Uid)"
+	done
+	if ! ldd "$crosvm" | grep -q -E 'lib(asan|tsan)'; then
+		# the guest's word may be earlier than the last step of the start
+		until [ "$(field $pid Seccomp)" = "2 " ] || [ $((tries += 1)) -gt 100 ]; do
+			sleep 0.1
+		done
+		jailed "the tool" $pid
+	fi
+	end_jails TERM
+	silent_but_signal
+	name="an unjailed tool, killed"
+	start_jails --jail-main=off
+	[ "$(field $pid Seccomp)" = "0 " ] || bad "the tool has a filter: $(field $pid Seccomp)"
+	end_jails KILL
+	name="no processes"
+	start_jails --disable-sandbox
+	[ -z "$children" ] || bad "there are device processes: $children"
+	end_jails TERM
+	run "a jail that cannot be" 1 --jail-main=on --reboot hello
+	said err '^crosvm: --jail-main on: .*reboot'
+}
+
+silent_but_signal() {
+	! grep -v 'ended by signal' "$work/err" >/dev/null || bad "messages where none belong"
+}
+
 group_protocols() {
 	local protocol
 

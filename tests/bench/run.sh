@@ -9,7 +9,8 @@
 # options of its run), QEMU, QEMU_DRIVE (more properties of its -drive),
 # BENCH_SELF=1: QEMU in both roles, to see the noise.
 #
-# A ratio above 1 is in crosvm's favour. Disk rows also name what QEMU reaches with
+# crosvm's devices are in processes of their own, or in its own (the rows that say
+# "in process"). A ratio above 1 is in crosvm's favour. Disk rows also name what QEMU reaches with
 # aio=io_uring, which is not its default. Medians; on a shared machine take
 # differences below a third for noise.
 set -euo pipefail
@@ -59,13 +60,18 @@ khz=$("$launch" tsc)
 dd if=/dev/zero of="$disk" bs=1M count="${DISK_MIB:-256}" status=none
 cat "$disk" >/dev/null
 
-# command_for A|B|C GUEST CMDLINE: sets cmd. A is ours, C is QEMU with io_uring.
+# command_for A|B|C|D|E GUEST CMDLINE: sets cmd. A is ours, B QEMU, C QEMU with
+# io_uring, D ours with devices in process, E ours with four devices.
 command_for() {
-	local guest=$guests/$2.elf drive=${QEMU_DRIVE:-}
+	local guest=$guests/$2.elf drive=${QEMU_DRIVE:-} more=()
 
-	if [ "$1" = A ] && [ -z "${BENCH_SELF:-}" ]; then
+	case $1 in
+	D) more=(--disable-sandbox) ;;
+	E) more=(--device rng --device balloon --device "console,out=/dev/null") ;;
+	esac
+	if [[ $1 = [ADE] ]] && [ -z "${BENCH_SELF:-}" ]; then
 		# shellcheck disable=SC2206
-		cmd=("$crosvm" run -m $ram -c 1 ${CROSVM_ARGS:-} --rwdisk "$disk" -p "$3" "$guest")
+		cmd=("$crosvm" run -m $ram -c 1 ${CROSVM_ARGS:-} "${more[@]}" --rwdisk "$disk" -p "$3" "$guest")
 		return
 	fi
 	if [ "$1" = C ]; then
@@ -101,24 +107,31 @@ header() {
 	printf '\n%-34s %-9s %12s %12s %8s\n' "$1" unit crosvm "QEMU microvm" ratio
 }
 
+# boot_rows TITLE VARIANT
+boot_rows() {
+	row "$1, median of $((4 * runs))" ms less "$(median <"$work/$2" | awk '{ print $1 / 1000 }')" \
+		"$(median <"$work/B" | awk '{ print $1 / 1000 }')" \
+		"KVM's floor $(median <"$work/floor" | awk '{ print $1 / 1000 }')"
+	row "$1, fastest" ms less "$(sort -n "$work/$2" | awk 'NR == 1 { print $1 / 1000 }')" \
+		"$(sort -n "$work/B" | awk 'NR == 1 { print $1 / 1000 }')" \
+		"KVM's floor $(sort -n "$work/floor" | awk 'NR == 1 { print $1 / 1000 }')"
+}
+
 boot() {
 	local i v
 
-	: >"$work/A"; : >"$work/B"; : >"$work/floor"
+	: >"$work/A"; : >"$work/B"; : >"$work/D"; : >"$work/E"; : >"$work/floor"
 	for ((i = 0; i < 4 * runs; i++)); do
-		for v in A B; do
+		for v in A B D E; do
 			command_for $v hello quiet
 			"$launch" first -- "${cmd[@]}" 2>>"$work/err" >>"$work/$v" || true
 		done
 		"$launch" first -- "$floor" "$guests/hello-lb64.elf" $ram >>"$work/floor"
 	done
 	header "exec to the guest's first byte"
-	row "median of $((4 * runs))" ms less "$(median <"$work/A" | awk '{ print $1 / 1000 }')" \
-		"$(median <"$work/B" | awk '{ print $1 / 1000 }')" \
-		"KVM's floor $(median <"$work/floor" | awk '{ print $1 / 1000 }')"
-	row "fastest" ms less "$(sort -n "$work/A" | awk 'NR == 1 { print $1 / 1000 }')" \
-		"$(sort -n "$work/B" | awk 'NR == 1 { print $1 / 1000 }')" \
-		"KVM's floor $(sort -n "$work/floor" | awk 'NR == 1 { print $1 / 1000 }')"
+	boot_rows "one disk" A
+	boot_rows "four devices" E
+	boot_rows "one disk in process" D
 }
 
 field() { # NAME FILE: the values of NAME=
@@ -128,27 +141,30 @@ field() { # NAME FILE: the values of NAME=
 memory() {
 	local i v n=$(((runs + 1) / 2)) name title
 
-	: >"$work/A"; : >"$work/B"
+	: >"$work/A"; : >"$work/B"; : >"$work/D"
 	for ((i = 0; i < n; i++)); do
-		for v in A B; do
+		for v in A B D; do
 			command_for $v idle quiet
 			"$launch" idle 5 $ram -- "${cmd[@]}" 2>>"$work/err" >>"$work/$v" || true
 		done
 	done
-	header "an idle guest"
-	while read -r name title; do
-		row "$title" - less "$(field "$name" "$work/A" | median)" "$(field "$name" "$work/B" | median)"
-	done <<-END
-		private_kib private memory, no guest RAM, KiB
-		pss_kib proportional, no guest RAM, KiB
-		threads threads
-		processes processes
-		switches context switches in 5 s
-	END
+	for v in A D; do
+		header "an idle guest, one disk$([ $v = A ] || echo " in process")"
+		while read -r name title; do
+			row "$title" - less "$(field "$name" "$work/$v" | median)" \
+				"$(field "$name" "$work/B" | median)"
+		done <<-END
+			private_kib private memory, no guest RAM, KiB
+			pss_kib proportional, no guest RAM, KiB
+			threads threads
+			processes processes
+			switches context switches in 5 s
+		END
+	done
 }
 
 # What one load reaches, by the outside clock: requests a second and MiB/s.
-one_load() { # A|B|C CMDLINE
+one_load() { # A|B|C|D CMDLINE
 	command_for "$1" blk "$2 tsc_khz=$khz"
 	"$launch" lines -- "${cmd[@]}" 2>>"$work/err" | tee "$work/last" | awk '
 		$2 == "begin" { t = $1 }
@@ -160,15 +176,15 @@ one_load() { # A|B|C CMDLINE
 load() { # NAME COLUMN UNIT CMDLINE
 	local i v
 
-	: >"$work/A"; : >"$work/B"; : >"$work/C"
+	: >"$work/A"; : >"$work/B"; : >"$work/C"; : >"$work/D"
 	for ((i = 0; i < runs; i++)); do
-		for v in A B C; do
+		for v in A B C D; do
 			one_load $v "$4" >>"$work/$v"
 		done
 	done
 	row "$1" "$3" more "$(cut -d' ' -f"$2" "$work/A" | median)" \
 		"$(cut -d' ' -f"$2" "$work/B" | median)" \
-		"aio=io_uring $(cut -d' ' -f"$2" "$work/C" | median)"
+		"in process $(cut -d' ' -f"$2" "$work/D" | median), aio=io_uring $(cut -d' ' -f"$2" "$work/C" | median)"
 }
 
 blk() {

@@ -43,16 +43,9 @@ const char *cv_jail_name(enum cv_mechanism mechanism)
 	return "unknown";
 }
 
-/* A sanitizer's runtime makes calls of its own and maps terabytes. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define POSSIBLE (CV_JAIL_ALL & ~(CV_JAIL_SECCOMP | CV_JAIL_RLIMIT))
-#else
-#define POSSIBLE CV_JAIL_ALL
-#endif
-
 uint32_t cv_jail_default(void)
 {
-	uint32_t all = POSSIBLE;
+	uint32_t all = CV_JAIL_ALL;
 
 	return cv_landlock_version() > 0 ? all : all & ~(uint32_t)CV_JAIL_LANDLOCK;
 }

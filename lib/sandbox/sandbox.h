@@ -50,6 +50,14 @@ enum cv_mechanism {
 	CV_JAIL_ALL = (1 << 12) - 1
 };
 
+/* What a program of this build can stand: a sanitizer's runtime makes system calls of its own and
+ * maps terabytes. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define CV_JAIL_POSSIBLE (CV_JAIL_ALL & ~(CV_JAIL_SECCOMP | CV_JAIL_RLIMIT))
+#else
+#define CV_JAIL_POSSIBLE CV_JAIL_ALL
+#endif
+
 /* "user", "pid", …: the name of one of them. */
 const char *cv_jail_name(enum cv_mechanism mechanism);
 

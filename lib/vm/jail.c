@@ -16,7 +16,7 @@ static const char *obstacle(struct vm *vm)
 {
 	if (vm->reboot)
 		return "a guest that reboots (reboot) needs new processes and a new machine";
-	if (!(vm->child_host.mechanisms & CV_JAIL_SECCOMP))
+	if (!(vm->child_host.mechanisms & CV_JAIL_POSSIBLE & CV_JAIL_SECCOMP))
 		return "the sandbox is to be without seccomp";
 	cv_list_for_each(node, &vm->devices) {
 		const struct vm_device *d = cv_list_entry(node, struct vm_device, node);

@@ -8,7 +8,8 @@
 #include "support/vdev.h"
 #include "vhost/user_frontend.h"
 
-#define TIMEOUT_MS 60
+#define TIMEOUT_MS 60	 /* of a peer that will not answer */
+#define PATIENT_MS 20000 /* of one that will, however busy the machine is */
 
 enum twist {
 	STRAIGHT,
@@ -164,7 +165,7 @@ static void one(enum twist twist, unsigned int at)
 {
 	const struct rig_options o = { .vhost = true,
 				       .between = stand_between,
-				       .timeout_ms = TIMEOUT_MS };
+				       .timeout_ms = twist == SILENCE ? TIMEOUT_MS : PATIENT_MS };
 	unsigned int before = count_fds();
 	struct vm_error e = { 0 };
 	struct rig r;

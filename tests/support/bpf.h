@@ -6,9 +6,9 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <string.h>
 
 #include "must.h"
+#include "sandbox/bpf.h"
 #include "sandbox/policy.h"
 
 static inline uint32_t bpf_arch(enum cv_arch arch)
@@ -16,47 +16,15 @@ static inline uint32_t bpf_arch(enum cv_arch arch)
 	return arch == CV_ARCH_X86_64 ? AUDIT_ARCH_X86_64 : AUDIT_ARCH_AARCH64;
 }
 
-static inline bool bpf_jumps(const struct sock_filter *f, uint32_t a)
-{
-	switch (BPF_OP(f->code)) {
-	case BPF_JEQ:
-		return a == f->k;
-	case BPF_JGT:
-		return a > f->k;
-	case BPF_JGE:
-		return a >= f->k;
-	case BPF_JSET:
-		return a & f->k;
-	}
-	must(!"a jump of another kind");
-	return false;
-}
-
 /* The SECCOMP_RET_ value; every instruction must be one that the kernel's checker lets through. */
 static inline uint32_t bpf_run(const struct sock_filter *insns, unsigned int n,
 			       const struct seccomp_data *data)
 {
-	uint32_t a = 0;
+	uint32_t outcomes, ret;
 
-	for (unsigned int pc = 0; pc < n; pc++) {
-		const struct sock_filter *f = &insns[pc];
-
-		if (f->code == (BPF_RET | BPF_K))
-			return f->k;
-		if (f->code == (BPF_LD | BPF_W | BPF_ABS)) {
-			must(f->k % 4 == 0 && f->k < sizeof(*data));
-			memcpy(&a, (const uint8_t *)data + f->k, sizeof(a));
-		} else if (f->code == (BPF_JMP | BPF_JA)) {
-			pc += f->k;
-		} else if (f->code == (BPF_ALU | BPF_AND | BPF_K)) {
-			a &= f->k;
-		} else {
-			must(BPF_CLASS(f->code) == BPF_JMP && BPF_SRC(f->code) == BPF_K);
-			pc += bpf_jumps(f, a) ? f->jt : f->jf;
-		}
-	}
-	must(!"the program ends without a verdict");
-	return 0;
+	must(cv_bpf_run(insns, n, data, sizeof(*data), &outcomes, &ret) == 0);
+	must((outcomes & (outcomes - 1)) == 0);
+	return ret;
 }
 
 /* What the policy itself says, as the program must put it. */

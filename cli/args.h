@@ -13,6 +13,7 @@ enum cli_status {
 	CLI_USAGE = 2,	 /* the command line */
 	CLI_CRASHED = 3, /* the guest */
 	CLI_ESCAPED = 4, /* the console's escape */
+	CLI_WEAK = 5,	 /* a sandbox is weaker than by default, or was not seen in full */
 	CLI_SIGNAL = 128,
 };
 
@@ -56,6 +57,7 @@ void cli_complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int cmd_run(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_devices(int argc, char **argv);
-extern const struct cli_command cli_run, cli_check, cli_devices;
+int cmd_report(int argc, char **argv);
+extern const struct cli_command cli_run, cli_check, cli_devices, cli_report;
 
 #endif

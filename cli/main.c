@@ -32,6 +32,8 @@ static const struct {
 	{ "run", &cli_run, cmd_run, "run a virtual machine" },
 	{ "check", &cli_check, cmd_check, "tell what this host offers" },
 	{ "devices", &cli_devices, cmd_devices, "list device types and their options" },
+	{ "sandbox-report", &cli_report, cmd_report,
+	  "tell how the processes of a running virtual machine are jailed" },
 	{ "version", NULL, cmd_version, "print the version" },
 	{ "help", NULL, cmd_help, "print this help, or that of a command" },
 };
@@ -42,7 +44,7 @@ static void print_usage(FILE *to)
 {
 	fputs("Usage: crosvm COMMAND [options]\n\nCommands:\n", to);
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].help);
+		fprintf(to, "  %-14s %s\n", commands[i].name, commands[i].help);
 	fputs("\n'crosvm help COMMAND' tells the options of a command; crosvm(1) tells all.\n", to);
 }
 

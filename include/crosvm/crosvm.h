@@ -8,6 +8,7 @@
 #include <crosvm/host.h>
 #include <crosvm/log.h>
 #include <crosvm/memory.h>
+#include <crosvm/sandbox.h>
 #include <crosvm/version.h>
 #include <crosvm/vm.h>
 

@@ -407,6 +407,54 @@ START_TEST(host_check)
 }
 END_TEST
 
+static void check_report(unsigned int flags)
+{
+	const struct vm_sandbox_process *p;
+	struct vm_sandbox_report *r;
+	struct vm_error e = { 0 };
+
+	ck_assert_msg(vm_sandbox_report(getpid(), flags, &r, &e) == 0, "%s", e.text);
+	p = vm_sandbox_report_process(r, 0);
+	ck_assert(p->main && p->pid == getpid());
+	p = vm_sandbox_report_process(r, 1);
+	ck_assert_ptr_nonnull(p);
+	ck_assert_uint_ge(p->size, sizeof(*p));
+	ck_assert_str_eq(p->cls, "rng");
+	ck_assert_ptr_nonnull(vm_sandbox_fd(p, 0));
+	ck_assert_ptr_null(vm_sandbox_fd(p, 100000));
+	ck_assert_uint_eq(vm_sandbox_report_jailed(r), p->n_weak == 0);
+	ck_assert_ptr_null(vm_sandbox_weakness(p, p->n_weak));
+	ck_assert_ptr_null(vm_sandbox_report_process(r, 2));
+	vm_sandbox_report_destroy(r);
+}
+
+/* An application looks at its own VM, and nobody's process is harmed. */
+START_TEST(sandbox_report)
+{
+	struct vm_exit exit = VM_EXIT_INIT;
+	struct vm_sandbox_report *r;
+	struct vm_error e = { 0 };
+	struct vm *vm;
+
+	ck_assert_int_eq(vm_sandbox_report(getpid(), 0, &r, &e), -EINVAL);
+	ck_assert_int_eq(vm_sandbox_report(INT_MAX, 0, &r, &e), -ESRCH);
+	ck_assert_int_eq(vm_sandbox_report(-1, 0, &r, &e), -ESRCH);
+	ck_assert_int_eq(vm_sandbox_report(getpid(), 1u << 31, &r, &e), -EINVAL);
+	vm_sandbox_report_destroy(NULL);
+	NEED_KVM();
+	vm = create_with("hello", "end=halt", VM_SANDBOX_ON);
+	add(vm, "rng", "", NULL);
+	ck_assert_msg(vm_start(vm, &e) == 0, "%s", e.text);
+	for (unsigned int i = 0; i < 20; i++)
+		check_report(i % 2 ? VM_SANDBOX_READ_FILTERS : 0);
+	ck_assert_int_ge(vm_sandbox_find(NULL, 0, &e), 1);
+	vm_stop(vm);
+	ck_assert_int_eq(vm_wait(vm, &exit, &e), 0);
+	vm_destroy(vm);
+	ck_assert(waitpid(-1, NULL, __WALL | WNOHANG) < 0 && errno == ECHILD);
+}
+END_TEST
+
 START_TEST(version)
 {
 	int major, minor, patch;
@@ -417,4 +465,4 @@ START_TEST(version)
 END_TEST
 
 CHECK_MAIN("api", hello, a_crash, two_in_an_own_loop, a_thousand_lives, sandboxed_lives,
-	   a_device_of_our_own, listings, host_check, version)
+	   a_device_of_our_own, listings, host_check, sandbox_report, version)

@@ -62,11 +62,6 @@ static void local_write(struct cv_rslot *slot, uint64_t off, unsigned int len, u
 	pthread_mutex_unlock(&l->lock);
 }
 
-static const struct cv_rslot_ops local_ops = {
-	.read = local_read,
-	.write = local_write,
-};
-
 /* One call into the device from outside its registers. */
 struct call {
 	struct cv_rslot_local *l;
@@ -120,33 +115,6 @@ static void do_control(struct call *c)
 	c->err = c->control->run(c->l->self, c->args, c->reply, c->size, c->e);
 }
 
-int cv_rslot_local_create(struct cv_rslot_local **slot, const struct cv_class *cls,
-			  const struct cv_env *env, const void *config, struct vm_error *e)
-{
-	struct cv_rslot_local *l = calloc(1, sizeof(*l));
-	struct call init = { .l = l, .fn = do_init, .config = config, .e = e };
-	int err;
-
-	if (l)
-		l->self = calloc(1, cls->size);
-	if (!l || !l->self) {
-		free(l);
-		return cv_err(e, -ENOMEM, "%s: out of memory", cls->name);
-	}
-	pthread_mutex_init(&l->lock, NULL);
-	l->slot = (struct cv_rslot){ .ops = &local_ops, .span = cls->regs->span };
-	l->cls = cls;
-	l->env = *env;
-	l->env.lock = &l->lock;
-	err = call(&init);
-	if (err) {
-		cv_rslot_local_destroy(l);
-		return err;
-	}
-	*slot = l;
-	return 0;
-}
-
 void cv_rslot_local_destroy(struct cv_rslot_local *slot)
 {
 	if (!slot)
@@ -187,4 +155,57 @@ int cv_rslot_local_control(struct cv_rslot_local *slot, const char *op, const ch
 	err = call(&run);
 	cv_control_args_destroy(run.control, parsed);
 	return err;
+}
+
+/* ---- the slot's other operations ---- */
+
+static int local_control(struct cv_rslot *slot, const char *op, const char *args, char *reply,
+			 size_t size, struct vm_error *e)
+{
+	return cv_rslot_local_control(from_slot(slot), op, args, reply, size, e);
+}
+
+static void local_reset(struct cv_rslot *slot)
+{
+	cv_rslot_local_reset(from_slot(slot));
+}
+
+static void local_destroy(struct cv_rslot *slot)
+{
+	cv_rslot_local_destroy(from_slot(slot));
+}
+
+static const struct cv_rslot_ops local_ops = {
+	.read = local_read,
+	.write = local_write,
+	.control = local_control,
+	.reset = local_reset,
+	.destroy = local_destroy,
+};
+
+int cv_rslot_local_create(struct cv_rslot_local **slot, const struct cv_class *cls,
+			  const struct cv_env *env, const void *config, struct vm_error *e)
+{
+	struct cv_rslot_local *l = calloc(1, sizeof(*l));
+	struct call init = { .l = l, .fn = do_init, .config = config, .e = e };
+	int err;
+
+	if (l)
+		l->self = calloc(1, cls->size);
+	if (!l || !l->self) {
+		free(l);
+		return cv_err(e, -ENOMEM, "%s: out of memory", cls->name);
+	}
+	pthread_mutex_init(&l->lock, NULL);
+	l->slot = (struct cv_rslot){ .ops = &local_ops, .span = cls->regs->span };
+	l->cls = cls;
+	l->env = *env;
+	l->env.lock = &l->lock;
+	err = call(&init);
+	if (err) {
+		cv_rslot_local_destroy(l);
+		return err;
+	}
+	*slot = l;
+	return 0;
 }

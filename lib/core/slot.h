@@ -17,12 +17,24 @@ struct cv_rslot_ops {
 	/* len is 1, 2, 4 or 8 and off + len <= span; vCPU threads, several at a time */
 	uint64_t (*read)(struct cv_rslot *slot, uint64_t off, unsigned int len);
 	void (*write)(struct cv_rslot *slot, uint64_t off, unsigned int len, uint64_t val);
+	/* devices of a class; NULL for other blocks. Not from within the slot's own callbacks */
+	/* a control row of the class; -ENOENT: no such row */
+	int (*control)(struct cv_rslot *slot, const char *op, const char *args, char *reply,
+		       size_t size, struct vm_error *e);
+	void (*reset)(struct cv_rslot *slot); /* to the state after creation */
+	void (*destroy)(struct cv_rslot *slot);
 };
 
 struct cv_rslot {
 	const struct cv_rslot_ops *ops;
 	uint64_t span; /* bytes */
 };
+
+static inline void cv_rslot_destroy(struct cv_rslot *slot)
+{
+	if (slot)
+		slot->ops->destroy(slot);
+}
 
 /*
  * A register device in this process: the class's instance behind a lock.

@@ -100,6 +100,11 @@ int cv_lines_add(struct cv_lines *l, uint32_t gsi, bool level, struct cv_irq **i
 	return 0;
 }
 
+void cv_lines_hand_over(struct cv_irq *irq)
+{
+	cv_watch_remove(&cv_container_of(irq, struct line, irq)->watch);
+}
+
 void cv_lines_fini(struct cv_lines *l)
 {
 	while (!cv_list_empty(&l->lines))

@@ -21,6 +21,10 @@ void cv_lines_init(struct cv_lines *l, struct cv_hw *hw, struct cv_loop *loop);
 int cv_lines_add(struct cv_lines *l, uint32_t gsi, bool level, struct cv_irq **irq,
 		 struct vm_error *e) CV_MUST_CHECK;
 
+/* From now on somebody else watches the line's resample eventfd and triggers again: the device's own
+ * process, which alone knows whether the line is asserted. */
+void cv_lines_hand_over(struct cv_irq *irq);
+
 /* Detaches and frees all lines; nobody uses them any more. Zeroed is fine. */
 void cv_lines_fini(struct cv_lines *l);
 

@@ -64,9 +64,20 @@ int cv_machine_both_fit(const struct cv_class *cls, const void *config, const vo
 int cv_machine_virtio_fits(enum cv_transport_kind transport, unsigned int n_others,
 			   const char *name, struct vm_error *e) CV_MUST_CHECK;
 
-/* Adds a register device of the user's at the place its class has in this machine. */
-int cv_machine_add_class(struct cv_machine *m, const struct cv_class *cls, const void *config,
-			 struct cv_rslot_local **slot, struct vm_error *e) CV_MUST_CHECK;
+/* Where a register device of the user's goes. */
+struct cv_machine_place {
+	uint64_t base;	    /* port */
+	struct cv_irq *irq; /* the machine's; NULL: it has no line */
+};
+
+/* Takes the place that a class has in this machine for one configuration of it, and makes its line. */
+int cv_machine_place_class(struct cv_machine *m, const struct cv_class *cls, const void *config,
+			   struct cv_machine_place *place, struct vm_error *e) CV_MUST_CHECK;
+
+/* Puts the device that was made for a place there. The slot is the machine's if this succeeds, until
+ * it is quiesced. */
+int cv_machine_add_regs(struct cv_machine *m, const struct cv_machine_place *place,
+			struct cv_rslot *slot, struct vm_error *e) CV_MUST_CHECK;
 
 /* Adds a virtio device behind a transport; @vslot is borrowed and outlives the machine. */
 int cv_machine_add_virtio(struct cv_machine *m, struct cv_vslot *vslot,
@@ -85,7 +96,8 @@ int cv_machine_boot(struct cv_machine *m, struct vm_error *e) CV_MUST_CHECK;
 
 struct cv_vcpu *cv_machine_vcpu(struct cv_machine *m, unsigned int index);
 
-/* Stops all devices; nothing of the guest is in flight afterwards. */
+/* Stops all virtio devices and ends the register devices of the user's; nothing of the guest is in
+ * flight afterwards. */
 void cv_machine_quiesce(struct cv_machine *m);
 
 /* Answers an IO or MMIO exit. vCPU threads. */

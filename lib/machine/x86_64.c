@@ -116,15 +116,19 @@ bool cv_machine_takes(const struct cv_class *cls)
 	return p && !p->fixed;
 }
 
+static int make_line(struct cv_machine *m, const struct place *place, struct cv_irq **irq,
+		     struct vm_error *e)
+{
+	return place->irq ? cv_lines_add(&m->lines, place->irq, place->level, irq, e) : 0;
+}
+
 static int make_regs(struct cv_machine *m, const struct cv_class *cls, const struct place *place,
 		     const void *config, struct cv_rslot_local **slot, struct vm_error *e)
 {
 	struct cv_env env = cv_machine_env(m);
 	struct cv_rslot *rslot;
-	int err = 0;
+	int err = make_line(m, place, &env.irq, e);
 
-	if (place->irq)
-		err = cv_lines_add(&m->lines, place->irq, place->level, &env.irq, e);
 	err = err ?: cv_rslot_local_create(slot, cls, &env, config, e);
 	if (err || place->base == 0)
 		return err;
@@ -210,11 +214,10 @@ static int serial_place(struct cv_machine *m, const struct cv_class *cls, const 
 	return 0;
 }
 
-int cv_machine_add_class(struct cv_machine *m, const struct cv_class *cls, const void *config,
-			 struct cv_rslot_local **slot, struct vm_error *e)
+int cv_machine_place_class(struct cv_machine *m, const struct cv_class *cls, const void *config,
+			   struct cv_machine_place *out, struct vm_error *e)
 {
 	const struct place *known = find_place(cls->name);
-	struct cv_x86_regs *regs = &m->added[m->n_added];
 	struct place place;
 	int err = 0;
 
@@ -226,13 +229,18 @@ int cv_machine_add_class(struct cv_machine *m, const struct cv_class *cls, const
 	place = *known;
 	if (place.base == 0)
 		err = serial_place(m, cls, config, &place, e);
-	err = err ?: make_regs(m, cls, &place, config, &regs->slot, e);
-	if (err)
-		return err;
-	regs->cls = cls;
-	m->n_added++;
-	*slot = regs->slot;
-	return 0;
+	*out = (struct cv_machine_place){ .base = place.base };
+	return err ?: make_line(m, &place, &out->irq, e);
+}
+
+int cv_machine_add_regs(struct cv_machine *m, const struct cv_machine_place *place,
+			struct cv_rslot *slot, struct vm_error *e)
+{
+	int err = cv_bus_add(m->pio, place->base, slot->span, slot, 0, e);
+
+	if (!err)
+		m->added[m->n_added++] = (struct cv_x86_added){ .slot = slot, .base = place->base };
+	return err;
 }
 
 static bool overlaps_ram(const struct cv_mem *mem, uint64_t base, uint64_t len)
@@ -412,9 +420,21 @@ static void destroy_regs(struct cv_x86_regs *regs, unsigned int n)
 	}
 }
 
+static void destroy_added(struct cv_machine *m)
+{
+	while (m->n_added > 0) {
+		struct cv_x86_added *a = &m->added[--m->n_added];
+
+		cv_bus_remove(m->pio, a->base);
+		cv_bus_drain(m->pio, a->slot);
+		cv_rslot_destroy(a->slot);
+	}
+}
+
 void cv_machine_quiesce(struct cv_machine *m)
 {
 	destroy_virtio(m);
+	destroy_added(m);
 }
 
 void cv_machine_destroy(struct cv_machine *m)
@@ -424,8 +444,7 @@ void cv_machine_destroy(struct cv_machine *m)
 	for (unsigned int i = m->config.n_vcpus; i-- > 0;)
 		if (m->vcpus[i])
 			m->hv->ops->vcpu_destroy(m->vcpus[i]);
-	destroy_virtio(m);
-	destroy_regs(m->added, m->n_added);
+	cv_machine_quiesce(m);
 	destroy_regs(m->fixed, m->n_fixed);
 	cv_pci_bridge_destroy(m->bridge);
 	cv_pci_root_destroy(m->pci);

@@ -19,11 +19,17 @@
 struct cv_virtio_pci;
 struct cv_virtio_mmio;
 
-/* A register device of this machine and where it is. */
+/* A register device that this machine has always. */
 struct cv_x86_regs {
 	const struct cv_class *cls;
 	void *config; /* of a fixed device; owned */
 	struct cv_rslot_local *slot;
+};
+
+/* A register device of the user's; owned. */
+struct cv_x86_added {
+	struct cv_rslot *slot;
+	uint64_t base;
 };
 
 struct cv_x86_virtio {
@@ -41,7 +47,7 @@ struct cv_machine {
 	struct cv_pci_dev *bridge;
 	struct cv_x86_regs fixed[CV_X86_MAX_FIXED];
 	unsigned int n_fixed;
-	struct cv_x86_regs added[CV_X86_MAX_ADDED];
+	struct cv_x86_added added[CV_X86_MAX_ADDED];
 	unsigned int n_added;
 	bool serials[CV_X86_N_SERIALS]; /* which COM ports exist */
 	struct cv_rslot_local *pm;	/* the ACPI PM block among the fixed ones */

@@ -100,21 +100,55 @@ static int build_virtio(struct vm_device *d, const struct cv_env *env, struct vm
 
 static int build_custom_regs(struct vm_device *d, const struct cv_env *env, struct vm_error *e)
 {
-	int err = cv_rslot_local_create(&d->rslot, d->cls, env, d->config, e);
+	struct cv_rslot_local *local;
 	struct cv_irq *irq = NULL;
+	int err = cv_rslot_local_create(&local, d->cls, env, d->config, e);
 
 	if (err)
 		return err;
+	d->rslot = cv_rslot_local_slot(local);
 	d->rslot_owned = true;
 	if (d->was_built)
-		cv_rslot_local_reset(d->rslot);
+		d->rslot->ops->reset(d->rslot);
 	d->was_built = true;
 	err = cv_machine_add_block(d->vm->machine, d->place.pio, d->place.base, d->place.len,
-				   cv_rslot_local_slot(d->rslot), d->place.irq, &irq, e);
+				   d->rslot, d->place.irq, &irq, e);
 	pthread_mutex_lock(&d->instance_lock); /* vm_device_interrupt() may look any time */
 	d->irq = irq;
 	pthread_mutex_unlock(&d->instance_lock);
 	return err;
+}
+
+static int make_regs(struct vm_device *d, struct cv_env *env, struct cv_irq *irq,
+		     struct cv_rslot **slot, struct vm_error *e)
+{
+	struct cv_rslot_local *local;
+	int err;
+
+	env->irq = irq;
+	err = cv_rslot_local_create(&local, d->cls, env, d->config, e);
+	if (!err)
+		*slot = cv_rslot_local_slot(local);
+	return err;
+}
+
+static int build_regs(struct vm_device *d, struct cv_env *env, struct vm_error *e)
+{
+	struct cv_machine *m = d->vm->machine;
+	struct cv_machine_place place;
+	struct cv_rslot *slot;
+	int err = cv_machine_place_class(m, d->cls, d->config, &place, e)
+			  ?: make_regs(d, env, place.irq, &slot, e);
+
+	if (err)
+		return err;
+	err = cv_machine_add_regs(m, &place, slot, e);
+	if (err) {
+		cv_rslot_destroy(slot);
+		return cv_err_prefix(e, err, "%s", d->cls->name);
+	}
+	d->rslot = slot;
+	return 0;
 }
 
 static int build(struct vm_device *d, struct vm_error *e)
@@ -125,7 +159,7 @@ static int build(struct vm_device *d, struct vm_error *e)
 		return build_virtio(d, &env, e);
 	if (d->custom)
 		return build_custom_regs(d, &env, e);
-	return cv_machine_add_class(d->vm->machine, d->cls, d->config, &d->rslot, e);
+	return build_regs(d, &env, e);
 }
 
 int cv_vm_devices_build(struct vm *vm, struct vm_error *e)
@@ -176,7 +210,7 @@ void cv_vm_devices_free_blocks(struct vm *vm)
 		struct vm_device *d = cv_list_entry(node, struct vm_device, node);
 
 		if (d->rslot_owned)
-			cv_rslot_local_destroy(d->rslot);
+			cv_rslot_destroy(d->rslot);
 		d->rslot = NULL;
 		d->rslot_owned = false;
 	}
@@ -204,7 +238,7 @@ static void control(void *arg)
 			d->vslot->ops->control(d->vslot, c->op, c->args, c->reply, c->size, c->e);
 	else if (d->rslot)
 		c->result =
-			cv_rslot_local_control(d->rslot, c->op, c->args, c->reply, c->size, c->e);
+			d->rslot->ops->control(d->rslot, c->op, c->args, c->reply, c->size, c->e);
 	else
 		c->result = cv_err(c->e, -ENOTCONN, "%s: the VM does not run", d->cls->name);
 }

@@ -56,7 +56,7 @@ struct vm_device {
 	/* the instance, while a machine exists; in the loop's thread */
 	struct cv_vslot_child *starting; /* its process is not ready yet */
 	struct cv_vslot *vslot;
-	struct cv_rslot_local *rslot;
+	struct cv_rslot *rslot;
 	bool was_built;	  /* an instance has been before: reset what the embedder keeps */
 	bool rslot_owned; /* by this struct, not by the machine */
 	/* an embedder's device */

@@ -87,6 +87,7 @@ static int check_memory(const struct run_options *o)
 static int add_serial(struct run *r, unsigned int num, const struct run_serial *s,
 		      bool *input_taken)
 {
+	const char *sandbox = s->sandbox ? ",sandbox=on" : "";
 	char *options = NULL, *path = NULL;
 	char input[64] = "", port[16];
 	int n;
@@ -95,7 +96,7 @@ static int add_serial(struct run *r, unsigned int num, const struct run_serial *
 		path = run_quote(s->path);
 		if (!path)
 			return -1;
-		n = asprintf(&options, "num=%u,out=%s", num, path);
+		n = asprintf(&options, "num=%u%s,out=%s", num, sandbox, path);
 		free(path);
 	} else if (s->type == RUN_SERIAL_STDOUT) {
 		if (!*input_taken && (s->console || !r->options.any_serial)) {
@@ -104,9 +105,10 @@ static int add_serial(struct run *r, unsigned int num, const struct run_serial *
 			snprintf(input, sizeof(input), ",in=/dev/fd/%d", fd);
 			*input_taken = true;
 		}
-		n = asprintf(&options, "num=%u,out=/dev/fd/%d%s", num, STDOUT_FILENO, input);
+		n = asprintf(&options, "num=%u%s,out=/dev/fd/%d%s", num, sandbox, STDOUT_FILENO,
+			     input);
 	} else {
-		n = asprintf(&options, "num=%u", num);
+		n = asprintf(&options, "num=%u%s", num, sandbox);
 	}
 	if (n < 0) {
 		cli_complain("out of memory");

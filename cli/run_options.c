@@ -278,6 +278,13 @@ static int serial_word(struct serial_words *w, const char *key, const char *valu
 	}
 	if (strcmp(key, "type") == 0)
 		return serial_type(value, &w->serial.type);
+	if (strcmp(key, "sandbox") == 0) {
+		w->serial.sandbox = strcmp(value, "on") == 0;
+		if (w->serial.sandbox || strcmp(value, "off") == 0)
+			return 0;
+		cli_complain("--serial: sandbox=%s is neither on nor off", value);
+		return -1;
+	}
 	if (strcmp(key, "num") == 0)
 		return number("--serial num", value, 1, RUN_N_SERIALS, &w->num);
 	if (strcmp(key, "path") == 0) {
@@ -285,7 +292,7 @@ static int serial_word(struct serial_words *w, const char *key, const char *valu
 		w->serial.path = strdup(value);
 		return w->serial.path ? 0 : no_memory();
 	}
-	cli_complain("--serial: '%s' is not known, give type, num, path or console", key);
+	cli_complain("--serial: '%s' is not known, give type, num, path, console or sandbox", key);
 	return -1;
 }
 
@@ -480,7 +487,7 @@ const struct cli_option run_option_table[] = {
 	{ 'd', "disk", "PATH", true, "disk image, read-only", take_disk },
 	{ 0, "rwdisk", "PATH", true, "disk image, writable", take_rwdisk },
 	{ 0, "serial", "KEY=VALUE,...", true,
-	  "serial port: type=stdout|file|sink, num=1..4, path, console", take_serial },
+	  "serial port: type=stdout|file|sink, num=1..4, path, console, sandbox", take_serial },
 	{ 0, "device", "TYPE,KEY=VALUE,...", true, "any device, see 'crosvm devices'",
 	  take_device },
 	{ 0, "boot-protocol", "NAME", false, "auto, linux or pvh (auto)", take_protocol },

@@ -21,6 +21,7 @@ struct run_serial {
 	const char *text; /* the option's value, a word of the command line; NULL: not typed */
 	char *path;	  /* FILE */
 	bool console;
+	bool sandbox; /* in a process of its own */
 };
 
 /* A device as vm_add_device() takes it. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The life of a device process: it is told what it is, enters its jail, makes
- * the device, closes the jail for good and serves vhost-user until its parent
- * ends it or goes away.
+ * the device, closes the jail for good and serves vhost-user, or registers, until
+ * its parent ends it or goes away.
  */
 #include "process/device_main.h"
 
@@ -18,6 +18,7 @@
 
 #include "base/endian.h"
 #include "process/protocol.h"
+#include "process/regs_server.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/seccomp.h"
 #include "sys/fd.h"
@@ -40,7 +41,8 @@ struct device {
 	struct cv_loop *loop;
 	struct cv_vhost_backend *backend;
 	struct cv_vslot *slot;
-	struct cv_watch watch; /* of the control socket */
+	struct cv_regs_server *regs; /* instead of these two */
+	struct cv_watch watch;	     /* of the control socket */
 	uint8_t *frame;
 };
 
@@ -79,6 +81,15 @@ static void log_to_parent(void *user, enum vm_log_level level, const char *text)
 
 /* ---- from the parent ---- */
 
+static int control(struct device *d, const char *op, const char *args, char *reply, size_t size,
+		   struct vm_error *e)
+{
+	struct cv_rslot *rslot = d->regs ? cv_regs_server_slot(d->regs) : NULL;
+
+	return rslot ? rslot->ops->control(rslot, op, args, reply, size, e)
+		     : d->slot->ops->control(d->slot, op, args, reply, size, e);
+}
+
 static void on_control(struct device *d, struct cv_frame *f)
 {
 	const char *op = cv_frame_get_text(f), *args = cv_frame_get_text(f);
@@ -90,7 +101,7 @@ static void on_control(struct device *d, struct cv_frame *f)
 		cv_loop_stop(d->loop);
 		return;
 	}
-	result = d->slot->ops->control(d->slot, op, args, reply, sizeof(reply), &e);
+	result = control(d, op, args, reply, sizeof(reply), &e);
 	if (send_result(d, CV_PROCESS_DONE, result, result < 0 ? e.text : reply))
 		cv_loop_stop(d->loop);
 }
@@ -149,9 +160,8 @@ static int take_config(struct device *d, struct vm_error *e)
 	int err;
 
 	d->cls = cv_class_find(d->start.cls);
-	if (!d->cls || !d->cls->virtio)
-		return cv_err(e, -EINVAL, "%s: this program has no such virtio device",
-			      d->start.cls);
+	if (!d->cls)
+		return cv_err(e, -EINVAL, "%s: this program has no such device", d->start.cls);
 	for (unsigned int i = 0; i < d->start.n_files; i++)
 		d->start.files[i].fd = d->fds.fd[1 + i];
 	err = cv_class_config_unpack(d->cls, d->start.options, d->start.files, d->start.n_files,
@@ -162,7 +172,29 @@ static int take_config(struct device *d, struct vm_error *e)
 	return err;
 }
 
-static int make_device(struct device *d, struct vm_error *e)
+/* What the VM's process says may not be said: it will see the end of this one. */
+static void on_regs_closed(void *ctx, const char *why)
+{
+	struct device *d = ctx;
+
+	if (why)
+		cv_loop_stop(d->loop);
+}
+
+static int make_regs(struct device *d, struct vm_error *e)
+{
+	const struct cv_regs_server_config config = { .cls = d->cls,
+						      .config = d->config,
+						      .memory = d->start.memory,
+						      .loop = d->loop,
+						      .log = &d->log,
+						      .closed = on_regs_closed,
+						      .ctx = d };
+
+	return cv_regs_server_create(&d->regs, &config, e);
+}
+
+static int make_virtio(struct device *d, struct vm_error *e)
 {
 	const struct cv_vhost_backend_config config = {
 		.name = d->cls->name, .loop = d->loop, .log = &d->log, .sealed = true
@@ -179,6 +211,19 @@ static int make_device(struct device *d, struct vm_error *e)
 	if (!err)
 		cv_vhost_backend_set_slot(d->backend, d->slot);
 	return err;
+}
+
+static int make_device(struct device *d, struct vm_error *e)
+{
+	return d->cls->regs ? make_regs(d, e) : make_virtio(d, e);
+}
+
+static int serve(struct device *d, struct vm_error *e)
+{
+	int data = cv_msg_fds_take(&d->fds, 0);
+
+	return d->regs ? cv_regs_server_serve(d->regs, data, e)
+		       : cv_vhost_backend_serve(d->backend, data, e);
 }
 
 static int make_loop(struct device *d, struct vm_error *e)
@@ -221,7 +266,7 @@ static int set_up(struct device *d, struct vm_error *e)
 				  .user = d,
 				  .level = (enum vm_log_level)d->start.log_level };
 	err = make_loop(d, e) ?: take_config(d, e) ?: make_device(d, e) ?: close_jail(d, e);
-	return err ?: cv_vhost_backend_serve(d->backend, cv_msg_fds_take(&d->fds, 0), e);
+	return err ?: serve(d, e);
 }
 
 static void tear_down(struct device *d)
@@ -231,6 +276,9 @@ static void tear_down(struct device *d)
 		cv_vhost_backend_close(d->backend);
 	cv_vslot_destroy(d->slot);
 	cv_vhost_backend_destroy(d->backend);
+	if (d->regs)
+		cv_regs_server_close(d->regs);
+	cv_regs_server_destroy(d->regs);
 	if (d->config)
 		cv_class_config_destroy(d->cls, d->config);
 	cv_loop_destroy(d->loop);

@@ -404,6 +404,11 @@ int cv_process_control(struct cv_process *c, const char *op, const char *args, c
 	return result;
 }
 
+void cv_process_kill(struct cv_process *c)
+{
+	cv_child_kill(&c->child);
+}
+
 pid_t cv_process_pid(const struct cv_process *c)
 {
 	return c->child.pid;

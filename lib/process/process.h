@@ -55,6 +55,9 @@ int cv_process_ready(struct cv_process *child, struct vm_error *e) CV_MUST_CHECK
 int cv_process_control(struct cv_process *child, const char *op, const char *args, char *reply,
 		       size_t size, struct vm_error *e) CV_MUST_CHECK;
 
+/* Ends it without asking: it is of no use any more. Then cv_process_destroy() does not wait. */
+void cv_process_kill(struct cv_process *child);
+
 pid_t cv_process_pid(const struct cv_process *child);
 
 /* Ends the process: asks it, kills it if it does not listen, reaps it. NULL is fine. */

@@ -39,6 +39,17 @@ const struct cv_opt cv_virtio_common_opts[] = {
 	CV_OPT_END,
 };
 
+/* An access of one in a process of its own costs several times as much, and serial ports have one for
+ * each character: only those that ask for a process get one. */
+const struct cv_opt cv_regs_common_opts[] = {
+	{ .name = "sandbox",
+	  .kind = CV_OPT_ENUM,
+	  .off = offsetof(struct cv_virtio_common, sandbox),
+	  .words = sandbox_choices,
+	  .help = "run the device in a jailed process of its own; default is off" },
+	CV_OPT_END,
+};
+
 int cv_vm_may_add(struct vm *vm, const char *what, struct vm_error *e)
 {
 	bool running;
@@ -95,10 +106,10 @@ void cv_vm_device_destroy(struct vm_device *d)
 	free(d);
 }
 
-/* Whether the pair [start, end) of an option text has a key that all virtio devices take. */
-static bool is_common(const char *start, const char *end)
+/* Whether the pair [start, end) of an option text has a key of the framework's @opts. */
+static bool is_common(const struct cv_opt *opts, const char *start, const char *end)
 {
-	for (const struct cv_opt *o = cv_virtio_common_opts; o->name; o++) {
+	for (const struct cv_opt *o = opts; o->name; o++) {
 		size_t len = strlen(o->name);
 
 		if ((size_t)(end - start) >= len && memcmp(start, o->name, len) == 0 &&
@@ -128,12 +139,13 @@ static void add_pair(struct cv_buf *b, const char *start, const char *end)
 }
 
 /* Splits the text into the pairs for the framework and those for the class. */
-static int split_options(const char *text, struct cv_buf *common, struct cv_buf *own)
+static int split_options(const struct cv_opt *opts, const char *text, struct cv_buf *common,
+			 struct cv_buf *own)
 {
 	while (text && *text) {
 		const char *end = pair_end(text);
 
-		add_pair(is_common(text, end) ? common : own, text, end);
+		add_pair(is_common(opts, text, end) ? common : own, text, end);
 		text = *end ? end + 1 : end;
 	}
 	cv_buf_u8(common, 0);
@@ -141,16 +153,15 @@ static int split_options(const char *text, struct cv_buf *common, struct cv_buf 
 	return common->failed || own->failed ? -ENOMEM : 0;
 }
 
-static int configure_virtio(struct vm_device *d, const char *options, struct vm_error *e)
+static int configure_both(struct vm_device *d, const char *options, struct vm_error *e)
 {
+	const struct cv_opt *opts = d->cls->virtio ? cv_virtio_common_opts : cv_regs_common_opts;
 	struct cv_buf common = { 0 }, own = { 0 };
-	int err = split_options(options, &common, &own);
+	int err = split_options(opts, options, &common, &own);
 
 	if (err)
 		cv_err(e, err, "%s: out of memory for its options", d->cls->name);
-	err = err
-		      ?: cv_opt_parse(cv_virtio_common_opts, d->cls->name, (char *)common.data,
-				      &d->common, e);
+	err = err ?: cv_opt_parse(opts, d->cls->name, (char *)common.data, &d->common, e);
 	err = err ?: cv_class_configure(d->cls, (char *)own.data, &d->config, e);
 	cv_buf_fini(&common);
 	cv_buf_fini(&own);
@@ -201,8 +212,7 @@ int cv_vm_device_fits(const struct vm_device *d, struct vm_error *e)
 
 static int configure(struct vm_device *d, const char *options, struct vm_error *e)
 {
-	int err = d->cls->virtio ? configure_virtio(d, options, e)
-				 : cv_class_configure(d->cls, options, &d->config, e);
+	int err = configure_both(d, options, e);
 
 	if (!err && d->cls->check)
 		err = d->cls->check(d->config, d->vm->memory, e);

@@ -7,16 +7,17 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "machine/lines.h"
 #include "vm/vm.h"
 
 /* ---- in a process of its own ---- */
 
 bool cv_vm_device_wants_process(const struct vm_device *d)
 {
-	if (!d->cls->virtio || d->custom)
+	if (d->custom)
 		return false;
 	if (d->common.sandbox == CV_SANDBOX_CHOICE_DEFAULT)
-		return d->vm->sandbox;
+		return d->vm->sandbox && d->cls->virtio;
 	return d->common.sandbox == CV_SANDBOX_CHOICE_ON;
 }
 
@@ -31,7 +32,29 @@ static void on_died(void *ctx, const char *why, bool restarted)
 		cv_vm_end(d->vm, VM_EXIT_DEVICE_DIED, -1, text);
 }
 
-static int start_process(struct vm_device *d, struct vm_error *e)
+static void on_regs_died(void *ctx, const char *why)
+{
+	on_died(ctx, why, false);
+}
+
+static int start_regs_process(struct vm_device *d, struct vm_error *e)
+{
+	struct vm *vm = d->vm;
+	const struct cv_rslot_child_config config = {
+		.host = &vm->child_host,
+		.cls = d->cls,
+		.config = d->config,
+		.memory = cv_mem_size(&vm->mem),
+		.loop = vm->loop,
+		.log = &vm->log,
+		.died = on_regs_died,
+		.ctx = d,
+	};
+
+	return cv_rslot_child_create(&d->starting_regs, &config, e);
+}
+
+static int start_virtio_process(struct vm_device *d, struct vm_error *e)
 {
 	struct vm *vm = d->vm;
 	const struct cv_vslot_child_config config = {
@@ -60,7 +83,8 @@ static int start_processes(struct vm *vm, struct vm_error *e)
 		struct vm_device *d = cv_list_entry(node, struct vm_device, node);
 
 		if (!err && cv_vm_device_wants_process(d))
-			err = start_process(d, e);
+			err = d->cls->virtio ? start_virtio_process(d, e)
+					     : start_regs_process(d, e);
 	}
 	return err;
 }
@@ -71,6 +95,17 @@ static int finish_process(struct vm_device *d, struct vm_error *e)
 
 	d->starting = NULL;
 	return cv_vslot_child_finish(starting, &d->vslot, e);
+}
+
+static int finish_regs_process(struct vm_device *d, struct cv_irq *irq, struct cv_rslot **slot,
+			       struct vm_error *e)
+{
+	struct cv_rslot_child *starting = d->starting_regs;
+
+	d->starting_regs = NULL;
+	if (irq)
+		cv_lines_hand_over(irq);
+	return cv_rslot_child_finish(starting, irq, slot, e);
 }
 
 /* ---- building ---- */
@@ -125,6 +160,8 @@ static int make_regs(struct vm_device *d, struct cv_env *env, struct cv_irq *irq
 	struct cv_rslot_local *local;
 	int err;
 
+	if (d->starting_regs)
+		return finish_regs_process(d, irq, slot, e);
 	env->irq = irq;
 	err = cv_rslot_local_create(&local, d->cls, env, d->config, e);
 	if (!err)
@@ -197,6 +234,8 @@ void cv_vm_devices_unbuild(struct vm *vm)
 
 		cv_vslot_child_destroy(d->starting);
 		d->starting = NULL;
+		cv_rslot_child_destroy(d->starting_regs);
+		d->starting_regs = NULL;
 		cv_vslot_destroy(d->vslot);
 		d->vslot = NULL;
 		if (!d->rslot_owned)

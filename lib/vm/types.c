@@ -65,8 +65,9 @@ int vm_device_option(const char *type, size_t index, struct vm_option_info *info
 	if (!cls || !listed(cls))
 		return -EINVAL;
 	err = nth_option(cls->opts, &index, info);
-	if (err == -ENOENT && cls->virtio)
-		err = nth_option(cv_virtio_common_opts, &index, info);
+	if (err == -ENOENT)
+		err = nth_option(cls->virtio ? cv_virtio_common_opts : cv_regs_common_opts, &index,
+				 info);
 	return err;
 }
 

@@ -18,6 +18,7 @@
 #include <crosvm/vm.h>
 
 #include "machine/machine.h"
+#include "process/rslot_child.h"
 #include "process/vslot_child.h"
 #include "sys/fd.h"
 #include "virtio/vslot_local.h"
@@ -27,7 +28,7 @@ struct cv_vm_file {
 	char *name; /* for messages: "kernel FILE"; owned */
 };
 
-/* Options that every virtio device takes beside its class's own. */
+/* Options that every virtio device takes beside its class's own; of a register device: sandbox. */
 struct cv_virtio_common {
 	uint32_t transport; /* enum cv_transport_kind */
 	uint32_t sandbox;   /* enum cv_sandbox_choice */
@@ -35,7 +36,7 @@ struct cv_virtio_common {
 };
 
 enum cv_sandbox_choice {
-	CV_SANDBOX_CHOICE_DEFAULT, /* what the VM says */
+	CV_SANDBOX_CHOICE_DEFAULT, /* what the VM says; register devices: off */
 	CV_SANDBOX_CHOICE_ON,
 	CV_SANDBOX_CHOICE_OFF
 };
@@ -52,9 +53,10 @@ struct vm_device {
 	struct vm *vm;
 	const struct cv_class *cls;
 	void *config; /* of the class: owned, or this struct for an embedder's device */
-	struct cv_virtio_common common; /* virtio classes */
+	struct cv_virtio_common common;
 	/* the instance, while a machine exists; in the loop's thread */
-	struct cv_vslot_child *starting; /* its process is not ready yet */
+	struct cv_vslot_child *starting;      /* its process is not ready yet */
+	struct cv_rslot_child *starting_regs; /* the same of a register device */
 	struct cv_vslot *vslot;
 	struct cv_rslot *rslot;
 	bool was_built;	  /* an instance has been before: reset what the embedder keeps */
@@ -201,6 +203,7 @@ int cv_vm_device_fits(const struct vm_device *d, struct vm_error *e) CV_MUST_CHE
 /* Whether devices may be added now: -EBUSY with a sentence while the VM runs. */
 int cv_vm_may_add(struct vm *vm, const char *what, struct vm_error *e) CV_MUST_CHECK;
 extern const struct cv_opt cv_virtio_common_opts[];
+extern const struct cv_opt cv_regs_common_opts[];
 
 /* ---- vcpu.c ---- */
 /* Starts the vCPU threads; on failure the run ends by itself. */

@@ -53,21 +53,22 @@ START_TEST(debugcon)
 
 	ck_assert_int_eq(pipe(fds), 0);
 	snprintf(text, sizeof(text), "out=/proc/self/fd/%d", fds[1]);
-	rdev_open(&d, "debugcon", text);
+	rdev_open_at(&d, "debugcon", text, (enum rdev_where)_i);
 	ck_assert_uint_eq(rdev_read(&d, 0, 1), 0xe9);
 	for (const char *c = "hello"; *c; c++)
 		rdev_write(&d, 0, 1, (uint8_t)*c);
+	rdev_dispatch(&d);
 	ck_assert_int_eq(read(fds[0], buf, sizeof(buf)), 5);
 	ck_assert_str_eq(buf, "hello");
 	for (unsigned int i = 0; i < 200000; i++) /* nobody reads: the rest is dropped */
 		rdev_write(&d, 0, 1, i);
 	close(fds[0]);
 	rdev_close(&d);
-	rdev_open(&d, "debugcon", "");
+	rdev_open_at(&d, "debugcon", "", (enum rdev_where)_i);
 	rdev_write(&d, 0, 1, 'x');
 	rdev_close(&d);
 	close(fds[1]);
 }
 END_TEST
 
-CHECK_MAIN("ports", reset_register, pvpanic, debugcon)
+CHECK_MAIN_TIMES(N_RDEV_WHERE, "ports", reset_register, pvpanic, debugcon)

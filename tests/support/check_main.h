@@ -7,7 +7,10 @@
 #include <stddef.h>
 
 /* CHECK_MAIN("name", test_one, test_two): runs them; the exit status says whether one failed. */
-#define CHECK_MAIN(name, ...)                                                 \
+#define CHECK_MAIN(name, ...) CHECK_MAIN_TIMES(1, name, __VA_ARGS__)
+
+/* The same, each test for _i from 0 to times - 1. */
+#define CHECK_MAIN_TIMES(times, name, ...)                                    \
 	int main(void)                                                        \
 	{                                                                     \
 		const TTest *const tests_[] = { __VA_ARGS__ };                \
@@ -18,7 +21,7 @@
                                                                               \
 		tcase_set_timeout(tc, 60);                                    \
 		for (size_t i = 0; i < sizeof(tests_) / sizeof(*tests_); i++) \
-			tcase_add_test(tc, tests_[i]);                        \
+			tcase_add_loop_test(tc, tests_[i], 0, times);         \
 		suite_add_tcase(s, tc);                                       \
 		srunner_run_all(r, CK_ENV);                                   \
 		failed = srunner_ntests_failed(r);                            \

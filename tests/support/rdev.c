@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "must.h"
+#include "rdev_across.h"
 #include "sys/fd.h"
 
 static void on_request(const struct cv_env *env, unsigned int what)
@@ -16,7 +17,19 @@ static void on_request(const struct cv_env *env, unsigned int what)
 	d->requests[what]++;
 }
 
+static int make(struct rdev *d, const struct cv_env *env, enum rdev_where where, struct vm_error *e)
+{
+	if (where == RDEV_ACROSS)
+		return rdev_across_create(&d->across, d, e);
+	return cv_rslot_local_create(&d->slot, d->cls, env, d->config, e);
+}
+
 void rdev_open(struct rdev *d, const char *name, const char *options)
+{
+	rdev_open_at(d, name, options, RDEV_HERE);
+}
+
+void rdev_open_at(struct rdev *d, const char *name, const char *options, enum rdev_where where)
 {
 	struct vm_error e = { 0 };
 	struct cv_env env = { .irq = &d->irq, .request = on_request, .ctx = d };
@@ -28,8 +41,7 @@ void rdev_open(struct rdev *d, const char *name, const char *options)
 	d->irq.resample = -1;
 	env.loop = d->loop;
 	env.log = &d->log;
-	if (cv_class_configure(d->cls, options, &d->config, &e) ||
-	    cv_rslot_local_create(&d->slot, d->cls, &env, d->config, &e)) {
+	if (cv_class_configure(d->cls, options, &d->config, &e) || make(d, &env, where, &e)) {
 		fprintf(stderr, "%s\n", e.text);
 		abort();
 	}
@@ -37,6 +49,7 @@ void rdev_open(struct rdev *d, const char *name, const char *options)
 
 void rdev_close(struct rdev *d)
 {
+	rdev_across_destroy(d->across);
 	cv_rslot_local_destroy(d->slot);
 	cv_class_config_destroy(d->cls, d->config);
 	cv_loop_destroy(d->loop);
@@ -45,16 +58,32 @@ void rdev_close(struct rdev *d)
 
 uint64_t rdev_read(struct rdev *d, uint64_t off, unsigned int len)
 {
-	struct cv_rslot *slot = cv_rslot_local_slot(d->slot);
+	struct cv_rslot *slot;
 
+	if (d->across)
+		return cv_regs_client_read(d->across->client, off, len);
+	slot = cv_rslot_local_slot(d->slot);
 	return slot->ops->read(slot, off, len);
 }
 
 void rdev_write(struct rdev *d, uint64_t off, unsigned int len, uint64_t val)
 {
-	struct cv_rslot *slot = cv_rslot_local_slot(d->slot);
+	struct cv_rslot *slot;
 
+	if (d->across) {
+		cv_regs_client_write(d->across->client, off, len, val);
+		return;
+	}
+	slot = cv_rslot_local_slot(d->slot);
 	slot->ops->write(slot, off, len, val);
+}
+
+void rdev_reset(struct rdev *d)
+{
+	if (d->across)
+		cv_regs_client_reset(d->across->client);
+	else
+		cv_rslot_local_reset(d->slot);
 }
 
 void *rdev_self(struct rdev *d)
@@ -62,11 +91,40 @@ void *rdev_self(struct rdev *d)
 	return cv_rslot_local_self(d->slot);
 }
 
+void rdev_advance(struct rdev *d, uint64_t ns)
+{
+	if (d->across)
+		rdev_across_settle(d->across, ns);
+	else
+		cv_loop_fake_advance(d->loop, ns);
+}
+
+void rdev_dispatch(struct rdev *d)
+{
+	if (d->across)
+		rdev_across_settle(d->across, 0);
+	else
+		cv_loop_dispatch(d->loop);
+}
+
+static void arrive(struct rdev *d)
+{
+	if (d->across)
+		cv_regs_client_sync(d->across->client);
+}
+
 uint64_t rdev_irqs(struct rdev *d)
 {
 	uint64_t n = 0;
 
+	arrive(d);
 	return read(d->irq.trigger, &n, sizeof(n)) == sizeof(n) ? n : 0;
+}
+
+static bool line(struct rdev *d)
+{
+	arrive(d);
+	return d->across ? cv_regs_server_irq(d->across->server)->asserted : d->irq.asserted;
 }
 
 static uint64_t run_row(struct rdev *d, const struct rdev_row *row)
@@ -80,9 +138,9 @@ static uint64_t run_row(struct rdev *d, const struct rdev_row *row)
 	case IRQ:
 		return rdev_irqs(d);
 	case LINE:
-		return d->irq.asserted;
+		return line(d);
 	case WAIT:
-		cv_loop_fake_advance(d->loop, row->val);
+		rdev_advance(d, row->val);
 		return row->val;
 	}
 	return 0;
@@ -93,7 +151,7 @@ void rdev_replay(struct rdev *d, const struct rdev_row *rows, size_t n_rows)
 	for (size_t i = 0; i < n_rows; i++) {
 		uint64_t got;
 
-		cv_loop_dispatch(d->loop);
+		rdev_dispatch(d);
 		got = run_row(d, &rows[i]);
 		if (got == rows[i].val)
 			continue;
@@ -128,8 +186,8 @@ void rdev_garbage(struct rdev *d, uint32_t seed, unsigned int n)
 		else
 			must(len == 8 || rdev_read(d, off, len) >> (8 * len) == 0);
 		if ((what >> 17) % 64 == 0)
-			cv_loop_fake_advance(d->loop, val % 3000000000u);
+			rdev_advance(d, val % 3000000000u);
 		if ((what >> 17) % 64 == 1)
-			cv_rslot_local_reset(d->slot);
+			rdev_reset(d);
 	}
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A register device on a hand-driven clock, replayed from tables of accesses. */
+/*
+ * A register device on a hand-driven clock, replayed from tables of accesses;
+ * here, or across the process boundary: at the other end of a socket, in a thread.
+ */
 #ifndef CV_TESTS_RDEV_H
 #define CV_TESTS_RDEV_H
 
@@ -9,12 +12,17 @@
 #include "core/slot.h"
 #include "sys/loop.h"
 
+enum rdev_where { RDEV_HERE, RDEV_ACROSS, N_RDEV_WHERE };
+
+struct rdev_across;
+
 struct rdev {
 	const struct cv_class *cls;
 	struct cv_loop *loop; /* fake */
 	struct cv_log log;
 	struct cv_irq irq;
-	struct cv_rslot_local *slot;
+	struct cv_rslot_local *slot; /* NULL: across */
+	struct rdev_across *across;
 	void *config;
 	atomic_uint requests[8]; /* how often each enum cv_vm_request came */
 };
@@ -37,11 +45,18 @@ struct rdev_row {
 
 /* The class of that name with those options. Aborts on failure. */
 void rdev_open(struct rdev *d, const char *name, const char *options);
+void rdev_open_at(struct rdev *d, const char *name, const char *options, enum rdev_where where);
 void rdev_close(struct rdev *d);
 
 uint64_t rdev_read(struct rdev *d, uint64_t off, unsigned int len);
 void rdev_write(struct rdev *d, uint64_t off, unsigned int len, uint64_t val);
-void *rdev_self(struct rdev *d);
+void rdev_reset(struct rdev *d);
+void *rdev_self(struct rdev *d); /* here only */
+
+/* All that was written has arrived, and the device's loop has nothing more to do. */
+void rdev_dispatch(struct rdev *d);
+/* The same after @ns. */
+void rdev_advance(struct rdev *d, uint64_t ns);
 
 /* How often the interrupt was triggered since the last call. */
 uint64_t rdev_irqs(struct rdev *d);

@@ -19,6 +19,8 @@
  *          "begin", "end n=N bytes=N cycles=N", and where the TSC's frequency is
  *          known "iops=N mibs=N". mode=verify seed=N n=ROUNDS span=MiB destroys
  *          the disk's first MiBs: "verify ok rounds=N". disk=N: not the first disk
+ * echo     "ready", then types back what is typed: up to a comma by interrupts,
+ *          "interrupts ok n=N", then up to a full stop by polling, "polling ok"
  * chaos    seed=N n=OPERATIONS areas=LETTERS (p ports, c PCI configuration,
  *          b BARs, v virtio registers and rings, m unclaimed memory; default all):
  *          "survived seed=N ops=N"

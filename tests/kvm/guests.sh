@@ -261,6 +261,44 @@ group_irq() {
 	said out '^line ok$'
 }
 
+# What is typed into a serial port and what comes out, with the device here and in a process.
+typed() {
+	local pid status tries=0
+
+	name="typed, $*"
+	mkfifo "$work/in"
+	timeout 60 "$crosvm" run "$@" "$guests/echo.elf" >"$work/out" 2>"$work/err" <"$work/in" &
+	pid=$!
+	exec 4>"$work/in"
+	until grep -q ready "$work/out" || [ $((tries += 1)) = 300 ]; do
+		sleep 0.1
+	done
+	printf 'by interrupts,' >&4
+	sleep 0.2
+	printf 'by polling.' >&4
+	wait $pid
+	status=$?
+	exec 4>&-
+	rm -f "$work/in"
+	[ $status = 0 ] || bad "exit status $status instead of 0"
+	said out '^by interrupts,$'
+	said out '^interrupts ok n=[1-9]'
+	said out '^by polling\.$'
+	said out '^polling ok$'
+	silent
+}
+
+group_serial() {
+	typed --serial type=stdout,console
+	typed --serial type=stdout,console,sandbox=on
+	run "two processes" 0 --serial type=stdout,sandbox=on --device "debugcon,out=$work/e9,sandbox=on" \
+		-p e9 hello
+	said out '^Hello$'
+	silent
+	# the first letter is written before the guest knows its command line
+	[ "$(cat "$work/e9")" = ello ] || bad "the debug console's process wrote '$(cat "$work/e9")'"
+}
+
 chaos() {
 	disk 16M
 	run "chaos $*" 0 --device "block,path=$disk" --device rng --device console \

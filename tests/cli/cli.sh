@@ -116,6 +116,7 @@ group_usage() {
 	fails 2 "serial: type 'foo' is not known, give" run --serial type=foo "$hello"
 	fails 2 "serial num: '5' is not a number from 1 to 4" run --serial num=5 "$hello"
 	fails 2 "serial: 'nm' is not known" run --serial nm=1 "$hello"
+	fails 2 "serial: sandbox=yes is neither on nor off" run --serial sandbox=yes "$hello"
 	fails 2 'serial: type=file needs a path' run --serial type=file "$hello"
 	fails 2 'serial: path goes with type=file' run --serial type=sink,path=x "$hello"
 	fails 2 'serial: port 1 is given twice' run --serial type=sink --serial type=sink "$hello"

@@ -324,6 +324,50 @@ START_TEST(slow_output)
 }
 END_TEST
 
+static const struct {
+	unsigned int reg;
+	uint8_t val;
+} constants[] = { { LCR, 0x03 }, { MCR, 0x08 }, { LSR, 0x60 }, { MSR, 0xb0 } };
+
+struct reader {
+	struct port *p;
+	pthread_t thread;
+	size_t i; /* of constants */
+	unsigned int n_wrong;
+};
+
+static void *read_constant(void *arg)
+{
+	struct reader *r = arg;
+
+	for (unsigned int n = 0; n < 500; n++) {
+		rdev_write(&r->p->d, SCR, 1, n);
+		r->n_wrong += rdev_read(&r->p->d, constants[r->i].reg, 1) != constants[r->i].val;
+	}
+	return NULL;
+}
+
+/* Everyone gets the answer to his own question. */
+START_TEST(many_vcpus)
+{
+	struct reader readers[CV_LEN(constants)];
+	struct port p;
+
+	open_port(&p, _i);
+	for (size_t i = 0; i < CV_LEN(readers); i++) {
+		readers[i] = (struct reader){ .p = &p, .i = i };
+		ck_assert_int_eq(
+			pthread_create(&readers[i].thread, NULL, read_constant, &readers[i]), 0);
+	}
+	for (size_t i = 0; i < CV_LEN(readers); i++) {
+		ck_assert_int_eq(pthread_join(readers[i].thread, NULL), 0);
+		ck_assert_uint_eq(readers[i].n_wrong, 0);
+	}
+	ck_assert_uint_eq(rdev_read(&p.d, SCR, 1), 499 & 0xff);
+	close_port(&p);
+}
+END_TEST
+
 START_TEST(sink)
 {
 	struct rdev d;
@@ -354,4 +398,4 @@ END_TEST
 
 CHECK_MAIN_TIMES(N_RDEV_WHERE, "serial", registers_after_reset, plain_registers, is_a_16550a,
 		 transmits, receives_with_fifo, receives_without_fifo, receives_by_polling,
-		 loopback, priorities, slow_output, sink, garbage)
+		 loopback, priorities, slow_output, many_vcpus, sink, garbage)

@@ -437,6 +437,13 @@ START_TEST(ours_compile_for_both_architectures)
 END_TEST
 
 /* What nobody in a jail may do, whatever its arguments; and the arguments that decide. */
+/* The VM's own process kicks its vCPUs and makes logs of requests in flight. */
+static bool main_may(const char *policy, const char *call)
+{
+	return strcmp(policy, "main") == 0 &&
+	       (strcmp(call, "tgkill") == 0 || strcmp(call, "memfd_create") == 0);
+}
+
 START_TEST(ours_never_allow)
 {
 	static const char *const never[] = {
@@ -492,7 +499,7 @@ START_TEST(ours_never_allow)
 
 		for (size_t i = 0; i < CV_LEN(never); i++) {
 			call.nr = cv_syscall_number(cv_arch_native(), never[i]);
-			if (call.nr >= 0)
+			if (call.nr >= 0 && !main_may(b->name, never[i]))
 				ck_assert_msg(bpf_run(b->insns, b->n, &call) != ALLOW, "%s: %s",
 					      b->name, never[i]);
 		}

@@ -20,7 +20,9 @@
 #define DEFAULT_TIMEOUT_MS 5000u
 /* How long a device may take to write out what it holds when it is told to end. */
 #define END_MS 2000u
-/* Messages of a process that are passed on in one turn of the loop, and at most a second. */
+/* How long it may take from a closed socket to the end of its process. */
+#define LAST_MS 500
+/* Messages of a process that are passed on in a second. */
 #define MAX_LOGS 16u
 #define NS_PER_S 1000000000ull
 
@@ -32,6 +34,7 @@ struct cv_process {
 	struct cv_watch exit_watch, control_watch;
 	uint64_t log_second; /* of the loop's clock */
 	unsigned int n_logs; /* passed on in that second */
+	bool killed;	     /* not worth a word at its end */
 	/* the frame being received: its length, then its bytes */
 	struct le32 prefix;
 	size_t got, got_body;
@@ -69,12 +72,22 @@ static int send_frame(struct cv_process *c, struct cv_buf *b, const int *fds, un
 	return err;
 }
 
+/* What a process says ends on terminals and in files: no line breaks, nothing that a terminal obeys. */
+static void print_clean(char *to, size_t size, const char *from)
+{
+	snprintf(to, size, "%s", from);
+	for (; *to; to++)
+		if ((unsigned char)*to < ' ' || *to == 0x7f)
+			*to = '?';
+}
+
 /* What the process has to say goes to the VM's log, but no flood of it. */
 static void pass_log(struct cv_process *c, struct cv_frame *f)
 {
 	unsigned int level = cv_frame_u8(f);
 	const char *text = cv_frame_get_text(f);
 	uint64_t second = cv_loop_now(c->config.loop) / NS_PER_S;
+	char clean[900];
 
 	if (!cv_frame_ended(f) || level < VM_LOG_ERROR || level > VM_LOG_DEBUG)
 		return;
@@ -82,8 +95,10 @@ static void pass_log(struct cv_process *c, struct cv_frame *f)
 		c->log_second = second;
 		c->n_logs = 0;
 	}
-	if (c->n_logs++ < MAX_LOGS)
-		cv_log(c->config.log, (enum vm_log_level)level, "%.900s", text);
+	if (c->n_logs++ >= MAX_LOGS)
+		return;
+	print_clean(clean, sizeof(clean), text);
+	cv_log(c->config.log, (enum vm_log_level)level, "%s", clean);
 }
 
 /* Takes what is there without waiting: 1 with a whole frame, 0 when more is to come, or -errno. */
@@ -154,6 +169,16 @@ static void describe_end(const struct cv_child_end *end, char *text, size_t size
 		snprintf(text, size, "it ended, and somebody else has taken its status");
 }
 
+/* Why it ended, perhaps. */
+static void pass_last_words(struct cv_process *c)
+{
+	struct cv_frame f;
+
+	for (unsigned int i = 0; i < MAX_LOGS && next_frame(c, &f) == 1; i++)
+		if (cv_frame_u8(&f) == CV_PROCESS_LOG)
+			pass_log(c, &f);
+}
+
 static void on_exit_event(struct cv_watch *w, uint32_t events CV_UNUSED)
 {
 	struct cv_process *c = cv_container_of(w, struct cv_process, exit_watch);
@@ -164,6 +189,7 @@ static void on_exit_event(struct cv_watch *w, uint32_t events CV_UNUSED)
 		return;
 	cv_watch_remove(&c->exit_watch);
 	cv_watch_remove(&c->control_watch);
+	pass_last_words(c);
 	describe_end(&end, why, sizeof(why));
 	c->config.died(c->config.ctx, why);
 }
@@ -239,6 +265,8 @@ static int send_start(struct cv_process *c, const struct cv_seccomp *filter, int
 	}
 	cv_frame_put_start(&b, &start);
 	err = send_frame(c, &b, fds, 1 + start.n_files, deadline_of(c));
+	if (err == -EPIPE || err == -ECONNRESET)
+		return 0; /* it has ended already; cv_process_ready() tells how */
 	return err ? cv_err(e, err, "%s: its process cannot be told what to do: %s", name_of(c),
 			    strerror(-err))
 		   : 0;
@@ -337,26 +365,31 @@ int cv_process_start(struct cv_process **child, const struct cv_process_config *
 static int fail_start(struct cv_process *c, int got, struct cv_frame *f, struct vm_error *e)
 {
 	struct cv_child_end end;
-	char why[160];
+	char why[480] = "";
 	int code;
 
 	if (got == 1) {
 		code = (int)cv_frame_u32(f);
-		return cv_err(e, code < 0 && code > -4096 ? code : -EPROTO, "%.480s",
-			      cv_frame_get_text(f));
+		print_clean(why, sizeof(why), cv_frame_get_text(f));
+		if (cv_frame_ended(f) && why[0] && code < 0 && code > -4096)
+			return cv_err(e, code, "%s", why);
+		got = -EBADMSG;
 	}
 	if (got == -ETIMEDOUT)
 		return cv_err(e, got,
 			      "%s: its process is not ready after %u ms; is the host overloaded?",
 			      name_of(c), timeout_of(c->config.host));
-	if (got == -EBADMSG)
+	if (got != -ENODATA && got != -ECONNRESET)
 		return cv_err(e, -EPROTO,
 			      "%s: '%s' does not speak as a device process of crosvm %s; name its "
 			      "crosvm-device",
 			      name_of(c), c->config.host->program, VM_VERSION_STRING);
-	cv_child_kill(&c->child); /* it has closed its socket at least */
-	cv_child_ended(&c->child, true, &end);
-	describe_end(&end, why, sizeof(why));
+	/* it has closed its socket at least */
+	poll(&(struct pollfd){ .fd = cv_fd_get(&c->child.pidfd), .events = POLLIN }, 1, LAST_MS);
+	if (cv_child_ended(&c->child, false, &end))
+		describe_end(&end, why, sizeof(why));
+	else
+		snprintf(why, sizeof(why), "it closed its socket, and runs on");
 	return cv_err(e, -ECHILD, "%s: its process ended before it was ready: %s", name_of(c), why);
 }
 
@@ -365,8 +398,10 @@ int cv_process_ready(struct cv_process *c, struct vm_error *e)
 	struct cv_frame f;
 	int err = recv_answer(c, CV_PROCESS_READY, CV_PROCESS_FAILED, &f, deadline_of(c));
 
-	if (err)
+	if (err) {
+		c->killed = true;
 		return fail_start(c, err, &f, e);
+	}
 	err = watch(c);
 	return err ? cv_err(e, err, "%s: its process cannot be watched: %s", name_of(c),
 			    strerror(-err))
@@ -379,6 +414,7 @@ int cv_process_control(struct cv_process *c, const char *op, const char *args, c
 		       size_t size, struct vm_error *e)
 {
 	struct cv_buf b = { 0 };
+	char clean[CV_PROCESS_REPLY_MAX];
 	struct cv_frame f;
 	const char *text;
 	int err, result;
@@ -391,16 +427,23 @@ int cv_process_control(struct cv_process *c, const char *op, const char *args, c
 	if (err) {
 		/* a late answer would be taken for the next one's */
 		cv_child_kill(&c->child);
-		return cv_err(e, err, "%s: its process does not answer '%s' (%s), and is ended",
-			      name_of(c), op, strerror(-err));
+		return cv_err(e, err, "%s: its process %s to '%s', and is ended", name_of(c),
+			      err == -ETIMEDOUT ? "does not answer in time"
+			      : err == -EBADMSG ? "gives an answer that cannot be"
+						: "gives no answer",
+			      op);
 	}
 	result = (int)cv_frame_u32(&f);
 	text = cv_frame_get_text(&f);
-	if (!cv_frame_ended(&f) || result < -4095)
-		return cv_err(e, -EPROTO, "%s: its process answers nonsense", name_of(c));
+	if (!cv_frame_ended(&f) || result < -4095 || (result < 0 && !text[0])) {
+		cv_child_kill(&c->child);
+		return cv_err(e, -EPROTO, "%s: its process answers nonsense to '%s', and is ended",
+			      name_of(c), op);
+	}
+	print_clean(clean, sizeof(clean), text);
 	if (result < 0)
-		return cv_err(e, result, "%.480s", text);
-	snprintf(reply, size, "%s", text);
+		return cv_err(e, result, "%.480s", clean);
+	snprintf(reply, size, "%s", clean);
 	return result;
 }
 
@@ -426,13 +469,20 @@ static void end_politely(struct cv_process *c)
 		cv_ignore(recv_answer(c, CV_PROCESS_DONE, CV_PROCESS_DONE, &f, deadline));
 }
 
+void cv_process_kill(struct cv_process *c)
+{
+	if (c->child.pid > 0)
+		cv_child_kill(&c->child);
+	c->killed = true;
+}
+
 void cv_process_destroy(struct cv_process *c)
 {
 	if (!c)
 		return;
 	cv_watch_remove(&c->exit_watch);
 	cv_watch_remove(&c->control_watch);
-	if (c->child.pid > 0)
+	if (c->child.pid > 0 && !c->killed)
 		end_politely(c);
 	cv_child_fini(&c->child);
 	cv_fd_close(&c->control);

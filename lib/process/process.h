@@ -60,6 +60,9 @@ void cv_process_kill(struct cv_process *child);
 
 pid_t cv_process_pid(const struct cv_process *child);
 
+/* Ends the process at once, for it is of no use any more; its died() may come still. */
+void cv_process_kill(struct cv_process *child);
+
 /* Ends the process: asks it, kills it if it does not listen, reaps it. NULL is fine. */
 void cv_process_destroy(struct cv_process *child);
 

@@ -203,6 +203,8 @@ static bool restart(struct cv_vslot_child *s)
 	if (err) {
 		cv_log_error(s->config.log, "%s: it cannot be started again: %.300s", name_of(s),
 			     e.text);
+		if (s->child)
+			cv_process_kill(s->child);
 		end_child(s);
 	}
 	return !err;
@@ -213,7 +215,11 @@ static void replace(struct cv_vslot_child *s, const char *why)
 {
 	bool again;
 
+	if (s->child)
+		cv_process_kill(s->child);
 	end_child(s);
+	/* its end may have been seen before that of its socket */
+	cv_vhost_frontend_drop(s->front);
 	again = may_restart(s) && restart(s);
 	if (!again)
 		cv_vhost_frontend_give_up(s->front);

@@ -60,6 +60,19 @@ static void on_lost(struct cv_task *t)
 		tell_transport(f, CV_VSLOT_BROKEN);
 }
 
+void cv_vhost_frontend_drop(struct cv_vslot *slot)
+{
+	struct cv_vhost_frontend *f = cv_vhost_frontend_of(slot);
+
+	pthread_mutex_lock(&f->lock);
+	if (!f->lost) {
+		cv_task_cancel(&f->lost_task);
+		disconnect(f);
+		f->lost = true;
+	}
+	pthread_mutex_unlock(&f->lock);
+}
+
 static void on_hangup(struct cv_watch *w, uint32_t events CV_UNUSED)
 {
 	struct cv_vhost_frontend *f = cv_container_of(w, struct cv_vhost_frontend, sock_watch);

@@ -61,6 +61,10 @@ int cv_vhost_frontend_create(struct cv_vslot **slot, const struct cv_vhost_front
  */
 int cv_vhost_frontend_reconnect(struct cv_vslot *slot, int fd, struct vm_error *e) CV_MUST_CHECK;
 
+/* The owner knows that the back end has gone: the slot is lost from now on, and nobody is told. The
+ * loop's thread. */
+void cv_vhost_frontend_drop(struct cv_vslot *slot);
+
 /* There will be no other back end: the slot is broken from now on. Any thread. */
 void cv_vhost_frontend_give_up(struct cv_vslot *slot);
 

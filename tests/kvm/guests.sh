@@ -253,6 +253,118 @@ group_disk() {
 	said out '^end n=100 '
 }
 
+# The process of a device class of the machine that runs beside us, $pid being timeout's.
+process_of() {
+	local machine dir
+
+	for machine in $pid $(cat /proc/$pid/task/*/children 2>/dev/null); do
+		for dir in $(cat /proc/"$machine"/task/*/children 2>/dev/null); do
+			if tr '\0' ' ' 2>/dev/null <"/proc/$dir/cmdline" | grep -q -- "--crosvm-device=$1 "; then
+				echo "$dir"
+			fi
+		done
+	done
+}
+
+# beside OPTION... GUEST: as run, but in the background; $pid
+beside() {
+	: >"$work/out"
+	timeout 120 "$crosvm" run "${@:1:$#-1}" "$guests/${!#}.elf" >"$work/out" 2>"$work/err" </dev/null &
+	pid=$!
+}
+
+# Waits for the machine, which must end with that status.
+join() {
+	wait $pid
+	status=$?
+	[ $status = "$1" ] || bad "exit status $status instead of $1"
+}
+
+# Kills the process of a class every 2 s and a bit until the machine ends, or N times.
+kill_process() {
+	local class=$1 left=$2 process
+
+	kills=0
+	while [ $left -gt 0 ] && kill -0 $pid 2>/dev/null; do
+		process=$(process_of "$class")
+		if [ -n "$process" ] && kill -9 "$process" 2>/dev/null; then
+			kills=$((kills + 1)) left=$((left - 1))
+		fi
+		sleep "$3"
+	done
+}
+
+# Requests in flight when a disk's process is killed come to their end in the next one.
+killed_disk() {
+	name="killed disk $*"
+	disk 32M
+	beside --device "block,path=$disk,restart=on,$1" -p "mode=verify seed=$RANDOM n=1500 span=8 $2" blk
+	sleep 0.3
+	kill_process block 4 0.2
+	join 0
+	said out '^verify ok rounds=1500 '
+	[ $kills -ge 3 ] || bad "only $kills processes were killed"
+	[ "$(grep -c 'block: its process has died, and a new one goes on' "$work/err")" = $kills ] ||
+		bad "not $kills restarts"
+}
+
+group_death() {
+	local option sleeper tries=0
+
+	for option in transport=pci packed=true engine=pool queues=4 poll=false; do
+		killed_disk $option ""
+	done
+	killed_disk transport=mmio,packed=true "$mmio_word"
+	# too often within ten seconds: the guest is told, which this one takes for a reason to end
+	name="killed six times"
+	disk 32M
+	beside --device "block,path=$disk,restart=on" -p "mode=verify seed=1 n=100000 span=8" blk
+	sleep 0.3
+	kill_process block 6 0.3
+	join 3
+	said err 'block: its process has died, the guest has lost the device'
+	said out 'disk needs reset'
+	# without restart at once
+	name="killed disk, no restart"
+	disk 32M
+	beside --device "block,path=$disk" -p "mode=verify seed=1 n=100000 span=8" blk
+	sleep 0.3
+	kill_process block 1 0
+	join 3
+	said err 'block: its process has died, the guest has lost the device: it was killed by signal 9'
+	said out 'disk needs reset'
+	# and a guest that does not care goes on, with its other devices
+	name="killed, no restart"
+	beside --device rng --device console -p end=halt hello
+	sleep 0.3
+	kill_process rng 1 0.5
+	said err 'rng: its process has died, the guest has lost the device'
+	[ -n "$(process_of console)" ] || bad "the other device has gone too"
+	kill $pid
+	join 143
+	# or it ends
+	name="--device-death=stop"
+	beside --device-death=stop --device rng -p end=halt hello
+	sleep 0.3
+	kill_process rng 1 0
+	join 3
+	said err '^crosvm: .*rng: it was killed by signal 9'
+	# a machine that is killed takes its devices with it
+	name="kill -9 of the machine"
+	"$crosvm" run --device rng --device console -p end=halt "$guests/hello.elf" >"$work/out" 2>"$work/err" </dev/null &
+	pid=$!
+	sleep 0.3
+	sleeper=$(process_of rng)
+	[ -n "$sleeper" ] || bad "there is no process of rng"
+	kill -9 $pid
+	wait $pid 2>/dev/null
+	# what init has not taken away yet is dead too
+	while grep -qs '^State:.[^ZX]' "/proc/$sleeper/status" && [ $((tries += 1)) -lt 30 ]; do
+		sleep 0.1
+	done
+	! grep -qs '^State:.[^ZX]' "/proc/$sleeper/status" || bad "a device's process is left"
+}
+
 group_irq() {
 	disk 1M
 	run MSI-X 0 -d "$disk" irq

@@ -272,8 +272,10 @@ static int set_up(struct device *d, struct vm_error *e)
 static void tear_down(struct device *d)
 {
 	cv_watch_remove(&d->watch);
-	if (d->backend)
+	if (d->backend) {
 		cv_vhost_backend_close(d->backend);
+		cv_vhost_backend_set_slot(d->backend, NULL);
+	}
 	cv_vslot_destroy(d->slot);
 	cv_vhost_backend_destroy(d->backend);
 	if (d->regs)

@@ -200,6 +200,8 @@ const struct cv_mem *cv_vhost_backend_mem(const struct cv_vhost_backend *b)
 
 void cv_vhost_backend_set_slot(struct cv_vhost_backend *b, struct cv_vslot *slot)
 {
+	if (b->slot)
+		__atomic_store_n(&b->slot->event, NULL, __ATOMIC_RELEASE);
 	b->slot = slot;
 	if (!slot)
 		return;

@@ -46,14 +46,14 @@ int cv_vhost_backend_create(struct cv_vhost_backend **b,
 			    const struct cv_vhost_backend_config *config,
 			    struct vm_error *e) CV_MUST_CHECK;
 
-/* Stopped, with its connection closed; NULL is fine. The slot is the caller's to destroy before
- * (it is stopped already once cv_vhost_backend_close() has returned) or after. */
+/* Stopped, with its connection closed; NULL is fine. The slot is the caller's to destroy: after this,
+ * or before it once the connection is closed and the slot taken back (set_slot of NULL). */
 void cv_vhost_backend_destroy(struct cv_vhost_backend *b);
 
 /* The front end's memory, as long as the back end lives. */
 const struct cv_mem *cv_vhost_backend_mem(const struct cv_vhost_backend *b);
 
-/* What is served; borrowed. Before serving. */
+/* What is served; borrowed. While no connection is open. NULL: nothing any more. */
 void cv_vhost_backend_set_slot(struct cv_vhost_backend *b, struct cv_vslot *slot);
 
 /* Serves the front end on the connected socket @fd, which it owns from now on (also on failure). 0,

@@ -260,6 +260,16 @@ group_input() {
 		run --serial type=sink --device serial "$hello"
 	fails 1 '--device debugcon: debugcon: there is one already' \
 		run --device debugcon --device debugcon "$hello"
+	fails 1 'no mechanism .nonsense.; there are' run --sandbox=nonsense "$hello"
+	fails 1 'seccomp needs no_new_privs' run --sandbox=seccomp "$hello"
+	fails 2 "device-death: 'maybe' is not known, give" run --device-death=maybe "$hello"
+	mkdir policies
+	fails 1 'policy none/rng.policy: No such file' run --seccomp-policy-dir none --device rng "$hello"
+	fails 1 'policies/rng.policy: No such file' \
+		run --seccomp-policy-dir policies --device rng "$hello"
+	printf 'read: 1\nfrobnicate: 1\n' >policies/rng.policy
+	fails 1 "policies/rng.policy:2: there is no system call 'frobnicate'" \
+		run --seccomp-policy-dir policies --device rng "$hello"
 	fails 1 'disk is the image of another VM' run --rwdisk disk --rwdisk disk "$hello"
 	fails 1 'disk is the image of another VM' run -d disk --rwdisk disk "$hello"
 	fails 1 '-m 1: memory: 1048576 bytes are too few, give' run -m 1 "$hello"

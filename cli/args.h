@@ -55,9 +55,10 @@ void cli_print_help(const struct cli_command *cmd);
 void cli_complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 int cmd_run(int argc, char **argv);
+int cmd_device(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_devices(int argc, char **argv);
 int cmd_report(int argc, char **argv);
-extern const struct cli_command cli_run, cli_check, cli_devices, cli_report;
+extern const struct cli_command cli_run, cli_device, cli_check, cli_devices, cli_report;
 
 #endif

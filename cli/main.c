@@ -30,6 +30,7 @@ static const struct {
 	const char *help;
 } commands[] = {
 	{ "run", &cli_run, cmd_run, "run a virtual machine" },
+	{ "device", &cli_device, cmd_device, "serve a device to another VMM" },
 	{ "check", &cli_check, cmd_check, "tell what this host offers" },
 	{ "devices", &cli_devices, cmd_devices, "list device types and their options" },
 	{ "sandbox-report", &cli_report, cmd_report,

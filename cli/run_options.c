@@ -223,6 +223,19 @@ static int take_initrd(void *ctx, const char *option, const char *path)
 	return typed(&r->initrd_typed, option, path);
 }
 
+/* Whether the pair is among the options. */
+static bool has_word(const char *options, const char *pair)
+{
+	size_t len = strlen(pair);
+
+	for (const char *s = options; s; s = strchr(s, ',')) {
+		s += *s == ',';
+		if (strncmp(s, pair, len) == 0 && (s[len] == ',' || s[len] == '\0'))
+			return true;
+	}
+	return false;
+}
+
 static int take_device(void *ctx, const char *option, const char *text)
 {
 	struct run_options *r = ctx;
@@ -233,7 +246,8 @@ static int take_device(void *ctx, const char *option, const char *text)
 	if (!options)
 		return no_memory();
 	snprintf(type, sizeof(type), "%.*s", comma ? (int)(comma - text) : (int)strlen(text), text);
-	if (strcmp(type, "block") == 0)
+	if (strcmp(type, "block") == 0 ||
+	    (strcmp(type, "vhost-user") == 0 && has_word(options, "type=block")))
 		r->n_disks++;
 	return run_add_device(r, type, options, option, text);
 }

@@ -3,6 +3,7 @@
 #ifndef CROSVM_CROSVM_H
 #define CROSVM_CROSVM_H
 
+#include <crosvm/backend.h>
 #include <crosvm/device.h>
 #include <crosvm/error.h>
 #include <crosvm/host.h>

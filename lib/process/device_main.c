@@ -194,11 +194,23 @@ static int make_regs(struct device *d, struct vm_error *e)
 	return cv_regs_server_create(&d->regs, &config, e);
 }
 
+/* A foreign front end brings its next connection to another process. */
+static void on_closed(void *ctx, const char *why CV_UNUSED)
+{
+	struct device *d = ctx;
+
+	if (d->start.foreign)
+		cv_loop_stop(d->loop);
+}
+
 static int make_virtio(struct device *d, struct vm_error *e)
 {
-	const struct cv_vhost_backend_config config = {
-		.name = d->cls->name, .loop = d->loop, .log = &d->log, .sealed = true
-	};
+	const struct cv_vhost_backend_config config = { .name = d->cls->name,
+							.loop = d->loop,
+							.log = &d->log,
+							.sealed = !d->start.foreign,
+							.closed = on_closed,
+							.ctx = d };
 	const struct cv_vslot_local_config local = { .packed = d->start.packed,
 						     .poll = d->start.poll };
 	struct cv_env env = { .memory = d->start.memory, .loop = d->loop, .log = &d->log };
@@ -208,9 +220,10 @@ static int make_virtio(struct device *d, struct vm_error *e)
 		return err;
 	env.mem = cv_vhost_backend_mem(d->backend);
 	err = cv_vslot_local_create(&d->slot, d->cls, &env, d->config, &local, e);
-	if (!err)
-		cv_vhost_backend_set_slot(d->backend, d->slot);
-	return err;
+	if (err)
+		return err;
+	cv_vhost_backend_set_slot(d->backend, d->slot);
+	return d->start.foreign ? cv_vhost_backend_reserve(d->backend, e) : 0;
 }
 
 static int make_device(struct device *d, struct vm_error *e)

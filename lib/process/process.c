@@ -191,7 +191,7 @@ static void on_exit_event(struct cv_watch *w, uint32_t events CV_UNUSED)
 	cv_watch_remove(&c->control_watch);
 	pass_last_words(c);
 	describe_end(&end, why, sizeof(why));
-	c->config.died(c->config.ctx, why);
+	c->config.died(c->config.ctx, c->config.foreign && end.status == 0 ? NULL : why);
 }
 
 /* Only messages come unasked; a process that breaks the rules is ended. */
@@ -240,6 +240,7 @@ static int send_start(struct cv_process *c, const struct cv_seccomp *filter, int
 		.cls = name_of(c),
 		.packed = config->packed,
 		.poll = config->poll,
+		.foreign = config->foreign,
 		.memory = config->memory,
 		.log_level = (uint8_t)config->log->level,
 		.jail = c->jail,
@@ -445,11 +446,6 @@ int cv_process_control(struct cv_process *c, const char *op, const char *args, c
 		return cv_err(e, result, "%.480s", clean);
 	snprintf(reply, size, "%s", clean);
 	return result;
-}
-
-void cv_process_kill(struct cv_process *c)
-{
-	cv_child_kill(&c->child);
 }
 
 pid_t cv_process_pid(const struct cv_process *c)

@@ -31,11 +31,14 @@ struct cv_process_config {
 	const struct cv_class *cls;
 	const void *config; /* of the class; its files are duplicated into the process */
 	bool packed, poll;
-	uint64_t memory; /* bytes that the guest has */
+	/* the front end is anybody's: its memory may be unsealed, and the process ends with the
+	 * connection */
+	bool foreign;
+	uint64_t memory; /* bytes that the guest has; 0: unknown */
 	struct cv_loop *loop;
 	struct cv_log *log;
-	/* the process has ended by itself, @why says how; in the loop, after which only
-	 * cv_process_destroy() may be called */
+	/* the process has ended by itself, @why says how, or is NULL when a foreign front
+	 * end has gone; in the loop, after which only cv_process_destroy() may be called */
 	void (*died)(void *ctx, const char *why);
 	void *ctx;
 };
@@ -55,13 +58,11 @@ int cv_process_ready(struct cv_process *child, struct vm_error *e) CV_MUST_CHECK
 int cv_process_control(struct cv_process *child, const char *op, const char *args, char *reply,
 		       size_t size, struct vm_error *e) CV_MUST_CHECK;
 
-/* Ends it without asking: it is of no use any more. Then cv_process_destroy() does not wait. */
+/* Ends it without asking: it is of no use any more. Its died() may come still, and
+ * cv_process_destroy() does not wait. */
 void cv_process_kill(struct cv_process *child);
 
 pid_t cv_process_pid(const struct cv_process *child);
-
-/* Ends the process at once, for it is of no use any more; its died() may come still. */
-void cv_process_kill(struct cv_process *child);
 
 /* Ends the process: asks it, kills it if it does not listen, reaps it. NULL is fine. */
 void cv_process_destroy(struct cv_process *child);

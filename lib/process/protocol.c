@@ -82,6 +82,7 @@ void cv_frame_put_start(struct cv_buf *b, const struct cv_start_frame *s)
 	cv_frame_text(b, s->options);
 	cv_buf_u8(b, s->packed);
 	cv_buf_u8(b, s->poll);
+	cv_buf_u8(b, s->foreign);
 	cv_buf_u8(b, s->log_level);
 	cv_buf_le64(b, s->memory);
 	cv_buf_put(b, &s->jail, sizeof(s->jail));
@@ -116,6 +117,7 @@ int cv_frame_get_start(struct cv_frame *f, struct cv_start_frame *s)
 	s->options = cv_frame_get_text(f);
 	s->packed = cv_frame_u8(f);
 	s->poll = cv_frame_u8(f);
+	s->foreign = cv_frame_u8(f);
 	s->log_level = cv_frame_u8(f);
 	s->memory = cv_frame_u64(f);
 	jail = cv_frame_bytes(f, sizeof(s->jail));

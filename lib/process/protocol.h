@@ -40,7 +40,7 @@ enum cv_process_frame {
 struct cv_start_frame {
 	const char *version; /* of the library */
 	const char *cls, *options;
-	bool packed, poll;
+	bool packed, poll, foreign;
 	uint64_t memory;     /* bytes that the guest has */
 	struct cv_jail jail; /* to be entered */
 	uint8_t log_level;

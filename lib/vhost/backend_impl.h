@@ -38,6 +38,8 @@ struct cv_vhost_backend {
 	uint8_t *inflight;
 	size_t inflight_len;
 	uint16_t inflight_queues, inflight_size;
+	struct cv_fd reserved; /* a file for it, see cv_vhost_backend_reserve() */
+	uint64_t reserved_len;
 	/* the connection */
 	struct cv_fd sock, channel;
 	struct cv_watch watch;

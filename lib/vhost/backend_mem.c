@@ -126,22 +126,70 @@ static bool inflight_fits(const struct cv_vhost_backend *b, const struct cv_vhos
 	       i->n_queues <= CV_VIRTIO_MAX_QUEUES && i->queue_size > 0 && i->queue_size <= 32768;
 }
 
+static int make_log(uint64_t len)
+{
+	CV_AUTO_FD int made = memfd_create("crosvm_inflight", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int fd;
+
+	if (made < 0 || ftruncate(made, (off_t)len) < 0 ||
+	    fcntl(made, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return -errno;
+	fd = made;
+	made = -1;
+	return fd;
+}
+
+int cv_vhost_backend_reserve(struct cv_vhost_backend *b, struct vm_error *e)
+{
+	uint64_t len = 0;
+	int fd;
+
+	for (unsigned int i = 0; i < b->slot->n_queues; i++) {
+		size_t split = cv_inflight_len(b->slot->queue_max[i], false);
+		size_t packed = cv_inflight_len(b->slot->queue_max[i], true);
+
+		len = cv_max(len, (uint64_t)(split > packed ? split : packed));
+	}
+	len *= b->slot->n_queues;
+	fd = make_log(len);
+	if (fd < 0)
+		return cv_err(e, fd, "%s: the log of its requests cannot be made: %s",
+			      b->config.name, strerror(-fd));
+	cv_fd_set(&b->reserved, fd);
+	b->reserved_len = len;
+	return 0;
+}
+
+/* Another descriptor of the reserved file, which the front end before may have written. */
+static int take_reserved(const struct cv_vhost_backend *b, uint64_t len)
+{
+	int fd = cv_fd_get(&b->reserved);
+	void *p;
+
+	if (len > b->reserved_len)
+		return -EINVAL;
+	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	memset(p, 0, len);
+	munmap(p, len);
+	return cv_fd_dup(fd);
+}
+
 int cv_vhost_get_inflight(struct cv_vhost_backend *b, struct cv_vhost_msg *m, int *fd)
 {
 	struct cv_vhost_inflight *i = &m->p.inflight;
-	CV_AUTO_FD int made = -1;
+	int made;
 
 	if (!inflight_fits(b, i))
 		return -EINVAL;
 	i->len = i->n_queues * queue_len(b, i->queue_size);
 	i->off = 0;
-	made = memfd_create("crosvm_inflight", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (made < 0 || ftruncate(made, (off_t)i->len) < 0 ||
-	    fcntl(made, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
-		return -errno;
+	made = cv_fd_get(&b->reserved) >= 0 ? take_reserved(b, i->len) : make_log(i->len);
+	if (made < 0)
+		return made;
 	m->h.size = sizeof(*i);
 	*fd = made;
-	made = -1;
 	return 0;
 }
 

@@ -183,6 +183,7 @@ static void detach(void *arg)
 		__atomic_store_n(&b->slot->event, NULL, __ATOMIC_RELEASE);
 	cv_vhost_backend_close(b);
 	cv_task_cancel(&b->task);
+	cv_fd_close(&b->reserved);
 }
 
 void cv_vhost_backend_destroy(struct cv_vhost_backend *b)

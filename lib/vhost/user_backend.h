@@ -56,6 +56,10 @@ const struct cv_mem *cv_vhost_backend_mem(const struct cv_vhost_backend *b);
 /* What is served; borrowed. While no connection is open. NULL: nothing any more. */
 void cv_vhost_backend_set_slot(struct cv_vhost_backend *b, struct cv_vslot *slot);
 
+/* Makes the file for a log of chains in flight now, of which front ends of others ask the back end,
+ * for a process that is not allowed to make files later. With its slot, before serving. */
+int cv_vhost_backend_reserve(struct cv_vhost_backend *b, struct vm_error *e) CV_MUST_CHECK;
+
 /* Serves the front end on the connected socket @fd, which it owns from now on (also on failure). 0,
  * -EBUSY while another connection is open, or -errno. */
 int cv_vhost_backend_serve(struct cv_vhost_backend *b, int fd, struct vm_error *e) CV_MUST_CHECK;

@@ -340,11 +340,11 @@ static int front_queue_start(struct cv_vslot *slot, unsigned int index,
 	return err;
 }
 
-static int front_control(struct cv_vslot *slot CV_UNUSED, const char *op CV_UNUSED,
-			 const char *args CV_UNUSED, char *reply CV_UNUSED, size_t size CV_UNUSED,
-			 struct vm_error *e CV_UNUSED)
+/* The protocol has none; for our own devices they travel beside it. */
+static int front_control(struct cv_vslot *slot, const char *op, const char *args CV_UNUSED,
+			 char *reply CV_UNUSED, size_t size CV_UNUSED, struct vm_error *e)
 {
-	return -ENOENT; /* the protocol has none; for our own devices they travel beside it */
+	return cv_err(e, -ENOENT, "%s: there is no operation '%s'", slot->name, op);
 }
 
 static void front_destroy(struct cv_vslot *slot)

@@ -12,16 +12,26 @@
 static const char *const transports[] = { "pci", "mmio", NULL };
 static const char *const sandbox_choices[] = { "default", "on", "off", NULL };
 
-const struct cv_opt cv_virtio_common_opts[] = {
-	{ .name = "transport",
-	  .kind = CV_OPT_ENUM,
-	  .off = offsetof(struct cv_virtio_common, transport),
-	  .words = transports,
-	  .help = "how the guest finds the device" },
-	{ .name = "packed",
-	  .kind = CV_OPT_BOOL,
-	  .off = offsetof(struct cv_virtio_common, packed),
-	  .help = "offer packed virtqueues" },
+/* What is the transport's business, wherever the device is. */
+#define TRANSPORT_ROWS                                            \
+	{ .name = "transport",                                    \
+	  .kind = CV_OPT_ENUM,                                    \
+	  .off = offsetof(struct cv_virtio_common, transport),    \
+	  .words = transports,                                    \
+	  .help = "how the guest finds the device" },             \
+	{                                                         \
+		.name = "packed", .kind = CV_OPT_BOOL,            \
+		.off = offsetof(struct cv_virtio_common, packed), \
+		.help = "offer packed virtqueues"                 \
+	}
+
+static const struct cv_opt transport_opts[] = {
+	TRANSPORT_ROWS,
+	CV_OPT_END,
+};
+
+static const struct cv_opt virtio_opts[] = {
+	TRANSPORT_ROWS,
 	{ .name = "poll",
 	  .kind = CV_OPT_BOOL,
 	  .off = offsetof(struct cv_virtio_common, poll),
@@ -42,7 +52,7 @@ const struct cv_opt cv_virtio_common_opts[] = {
 /* Two processes take turns at each read of a device in one of its own: 11 to 15 us beside 0.03 us
  * here, on top of the exit's 8 to 36 us, and a serial port is read for each character. So only those
  * that ask for a process get one. tests/bench/bench_regs.c measures it. */
-const struct cv_opt cv_regs_common_opts[] = {
+static const struct cv_opt regs_opts[] = {
 	{ .name = "sandbox",
 	  .kind = CV_OPT_ENUM,
 	  .off = offsetof(struct cv_virtio_common, sandbox),
@@ -50,6 +60,13 @@ const struct cv_opt cv_regs_common_opts[] = {
 	  .help = "run the device in a jailed process of its own; default is off" },
 	CV_OPT_END,
 };
+
+const struct cv_opt *cv_vm_common_opts(const struct cv_class *cls)
+{
+	if (cls->regs)
+		return regs_opts;
+	return cls == &cv_vhost_user_class ? transport_opts : virtio_opts;
+}
 
 int cv_vm_may_add(struct vm *vm, const char *what, struct vm_error *e)
 {
@@ -96,6 +113,7 @@ int cv_vm_device_new_custom(struct vm *vm, const char *name, void *user, struct 
 void cv_vm_device_destroy(struct vm_device *d)
 {
 	cv_list_remove(&d->node);
+	cv_vm_peer_destroy(d->peer);
 	if (d->custom && d->regs_ops.drop)
 		d->regs_ops.drop(d->user);
 	if (d->custom && d->virtio_ops.drop)
@@ -107,8 +125,8 @@ void cv_vm_device_destroy(struct vm_device *d)
 	free(d);
 }
 
-/* Whether the pair [start, end) of an option text has a key of the framework's @opts. */
-static bool is_common(const struct cv_opt *opts, const char *start, const char *end)
+/* Whether the pair [start, end) of an option text has the key of one of these rows. */
+static bool has_row(const struct cv_opt *opts, const char *start, const char *end)
 {
 	for (const struct cv_opt *o = opts; o->name; o++) {
 		size_t len = strlen(o->name);
@@ -140,13 +158,14 @@ static void add_pair(struct cv_buf *b, const char *start, const char *end)
 }
 
 /* Splits the text into the pairs for the framework and those for the class. */
-static int split_options(const struct cv_opt *opts, const char *text, struct cv_buf *common,
-			 struct cv_buf *own)
+static int split_options(const struct cv_vm_text *t, struct cv_buf *common, struct cv_buf *own)
 {
+	const char *text = t->options;
+
 	while (text && *text) {
 		const char *end = pair_end(text);
 
-		add_pair(is_common(opts, text, end) ? common : own, text, end);
+		add_pair(has_row(t->common_opts, text, end) ? common : own, text, end);
 		text = *end ? end + 1 : end;
 	}
 	cv_buf_u8(common, 0);
@@ -154,24 +173,33 @@ static int split_options(const struct cv_opt *opts, const char *text, struct cv_
 	return common->failed || own->failed ? -ENOMEM : 0;
 }
 
-static int configure_both(struct vm_device *d, const char *options, struct vm_error *e)
+int cv_vm_configure_text(const struct cv_vm_text *t, struct cv_virtio_common *common, void **config,
+			 struct vm_error *e)
 {
-	const struct cv_opt *opts = d->cls->virtio ? cv_virtio_common_opts : cv_regs_common_opts;
-	struct cv_buf common = { 0 }, own = { 0 };
-	int err = split_options(opts, options, &common, &own);
+	struct cv_buf framework = { 0 }, own = { 0 };
+	int err = split_options(t, &framework, &own);
 
 	if (err)
-		cv_err(e, err, "%s: out of memory for its options", d->cls->name);
-	err = err ?: cv_opt_parse(opts, d->cls->name, (char *)common.data, &d->common, e);
-	err = err ?: cv_class_configure(d->cls, (char *)own.data, &d->config, e);
-	cv_buf_fini(&common);
+		cv_err(e, err, "%s: out of memory for its options", t->cls->name);
+	err = err ?: cv_opt_parse(t->common_opts, t->cls->name, (char *)framework.data, common, e);
+	err = err ?: cv_class_configure(t->cls, (char *)own.data, config, e);
+	cv_buf_fini(&framework);
 	cv_buf_fini(&own);
 	return err;
 }
 
+static int configure_both(struct vm_device *d, const char *options, struct vm_error *e)
+{
+	const struct cv_vm_text text = { .cls = d->cls,
+					 .common_opts = cv_vm_common_opts(d->cls),
+					 .options = options };
+
+	return cv_vm_configure_text(&text, &d->common, &d->config, e);
+}
+
 static int check_type(const char *type, const struct cv_class **cls, struct vm_error *e)
 {
-	*cls = type ? cv_class_find(type) : NULL;
+	*cls = type ? cv_vm_class_find(type) : NULL;
 	if (!*cls)
 		return cv_err(
 			e, -EINVAL,
@@ -217,7 +245,10 @@ static int configure(struct vm_device *d, const char *options, struct vm_error *
 
 	if (!err && d->cls->check)
 		err = d->cls->check(d->config, d->vm->memory, e);
-	return err ?: cv_vm_device_fits(d, e);
+	err = err ?: cv_vm_device_fits(d, e);
+	if (!err && d->cls == &cv_vhost_user_class)
+		err = cv_vm_peer_create(d, e);
+	return err;
 }
 
 int vm_add_device(struct vm *vm, const char *type, const char *options, struct vm_device **device,

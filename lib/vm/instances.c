@@ -14,16 +14,15 @@
 
 bool cv_vm_device_wants_process(const struct vm_device *d)
 {
-	if (d->custom)
+	if (d->custom || d->peer)
 		return false;
 	if (d->common.sandbox == CV_SANDBOX_CHOICE_DEFAULT)
 		return d->vm->sandbox && d->cls->virtio;
 	return d->common.sandbox == CV_SANDBOX_CHOICE_ON;
 }
 
-static void on_died(void *ctx, const char *why, bool restarted)
+void cv_vm_device_died(struct vm_device *d, const char *why, bool restarted)
 {
-	struct vm_device *d = ctx;
 	char text[256];
 
 	snprintf(text, sizeof(text), "%s: %.200s", d->cls->name, why);
@@ -32,16 +31,21 @@ static void on_died(void *ctx, const char *why, bool restarted)
 		cv_vm_end(d->vm, VM_EXIT_DEVICE_DIED, -1, text);
 }
 
+static void on_died(void *ctx, const char *why, bool restarted)
+{
+	cv_vm_device_died(ctx, why, restarted);
+}
+
 static void on_regs_died(void *ctx, const char *why)
 {
-	on_died(ctx, why, false);
+	cv_vm_device_died(ctx, why, false);
 }
 
 static int start_regs_process(struct vm_device *d, struct vm_error *e)
 {
 	struct vm *vm = d->vm;
 	const struct cv_rslot_child_config config = {
-		.host = &vm->child_host,
+		.host = &vm->child_host.process,
 		.cls = d->cls,
 		.config = d->config,
 		.memory = cv_mem_size(&vm->mem),
@@ -58,7 +62,7 @@ static int start_virtio_process(struct vm_device *d, struct vm_error *e)
 {
 	struct vm *vm = d->vm;
 	const struct cv_vslot_child_config config = {
-		.host = &vm->child_host,
+		.host = &vm->child_host.process,
 		.cls = d->cls,
 		.config = d->config,
 		.packed = d->common.packed,
@@ -126,8 +130,12 @@ static int make_local(struct vm_device *d, const struct cv_env *env, struct vm_e
 
 static int build_virtio(struct vm_device *d, const struct cv_env *env, struct vm_error *e)
 {
-	int err = d->starting ? finish_process(d, e) : make_local(d, env, e);
+	int err = 0;
 
+	if (d->peer)
+		d->vslot = cv_vm_peer_slot(d->peer);
+	else
+		err = d->starting ? finish_process(d, e) : make_local(d, env, e);
 	return err
 		       ?: cv_machine_add_virtio(d->vm->machine, d->vslot,
 						(enum cv_transport_kind)d->common.transport, e);
@@ -236,7 +244,8 @@ void cv_vm_devices_unbuild(struct vm *vm)
 		d->starting = NULL;
 		cv_rslot_child_destroy(d->starting_regs);
 		d->starting_regs = NULL;
-		cv_vslot_destroy(d->vslot);
+		if (!d->peer)
+			cv_vslot_destroy(d->vslot);
 		d->vslot = NULL;
 		if (!d->rslot_owned)
 			d->rslot = NULL;

@@ -16,13 +16,15 @@ static const char *obstacle(struct vm *vm)
 {
 	if (vm->reboot)
 		return "a guest that reboots (reboot) needs new processes and a new machine";
-	if (!(vm->child_host.mechanisms & CV_JAIL_POSSIBLE & CV_JAIL_SECCOMP))
+	if (!(vm->child_host.process.mechanisms & CV_JAIL_POSSIBLE & CV_JAIL_SECCOMP))
 		return "the sandbox is to be without seccomp";
 	cv_list_for_each(node, &vm->devices) {
 		const struct vm_device *d = cv_list_entry(node, struct vm_device, node);
 
 		if (d->custom)
 			return "a device of the application's own runs in this process";
+		if (d->peer)
+			return "a vhost-user back end may have to be connected again";
 		if (d->cls->virtio && d->common.restart)
 			return "a device that is restarted (restart) needs new processes";
 		if (d->cls->virtio && !cv_vm_device_wants_process(d))
@@ -48,9 +50,9 @@ int cv_vm_jail_decide(struct vm *vm, struct vm_error *e)
 
 static int get_program(struct vm *vm, struct cv_seccomp *program, struct vm_error *e)
 {
-	int err = cv_seccomp_get(program, vm->policy_dir, POLICY, e);
+	int err = cv_seccomp_get(program, vm->child_host.policy_dir, POLICY, e);
 
-	if (!err && vm->child_host.log_failures)
+	if (!err && vm->child_host.process.log_failures)
 		cv_seccomp_log_failures(program);
 	return err;
 }

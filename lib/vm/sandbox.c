@@ -45,18 +45,18 @@ static int find_program(char **program, struct vm_error *e)
 	return *program ? 0 : out_of_memory(e);
 }
 
-static int take_program(struct vm *vm, const char *given, struct vm_error *e)
+static int take_program(struct cv_vm_host *host, const char *given, struct vm_error *e)
 {
 	if (!given)
-		return find_program(&vm->device_program, e);
-	vm->device_program = strdup(given);
-	return vm->device_program ? 0 : out_of_memory(e);
+		return find_program(&host->program, e);
+	host->program = strdup(given);
+	return host->program ? 0 : out_of_memory(e);
 }
 
 /* What is left out is told, once and aloud. */
-static int take_mechanisms(struct vm *vm, const char *text, struct vm_error *e)
+static int take_mechanisms(uint32_t *mask, const char *text, struct cv_log *log, struct vm_error *e)
 {
-	uint32_t all = cv_jail_default(), *mask = &vm->child_host.mechanisms;
+	uint32_t all = cv_jail_default();
 	char names[160];
 	int err = text ? cv_jail_parse(text, mask, e) : 0;
 
@@ -66,35 +66,46 @@ static int take_mechanisms(struct vm *vm, const char *text, struct vm_error *e)
 		*mask = all;
 	cv_jail_format(all & ~*mask, names, sizeof(names));
 	if (all & ~*mask)
-		cv_log_warn(&vm->log, "sandbox: device processes run without %s, as asked for",
-			    names);
+		cv_log_warn(log, "sandbox: device processes run without %s, as asked for", names);
 	return 0;
 }
 
-int cv_vm_configure_sandbox(struct vm *vm, const struct vm_config *c, struct vm_error *e)
+int cv_vm_host_init(struct cv_vm_host *host, const struct vm_config *c, struct cv_log *log,
+		    struct vm_error *e)
 {
 	int err;
 
 	if ((unsigned int)c->sandbox > VM_SANDBOX_OFF)
 		return cv_err(e, -EINVAL, "sandbox: %d is not known, give a VM_SANDBOX value",
 			      (int)c->sandbox);
+	err = take_mechanisms(&host->process.mechanisms, c->sandbox_mechanisms, log, e);
+	if (err)
+		return err;
+	if (c->seccomp_policy_dir) {
+		host->policy_dir = strdup(c->seccomp_policy_dir);
+		if (!host->policy_dir)
+			return out_of_memory(e);
+	}
+	err = take_program(host, c->device_program, e);
+	host->process.program = host->program;
+	host->process.policy_dir = host->policy_dir;
+	host->process.log_failures = c->seccomp_log_failures;
+	return err;
+}
+
+void cv_vm_host_fini(struct cv_vm_host *host)
+{
+	free(host->program);
+	free(host->policy_dir);
+}
+
+int cv_vm_configure_sandbox(struct vm *vm, const struct vm_config *c, struct vm_error *e)
+{
 	if ((unsigned int)c->jail_main > VM_JAIL_MAIN_AUTO)
 		return cv_err(e, -EINVAL, "jail_main: %d is not known, give a VM_JAIL_MAIN value",
 			      (int)c->jail_main);
 	vm->sandbox = c->sandbox != VM_SANDBOX_OFF;
 	vm->jail_choice = c->jail_main;
 	vm->stop_on_device_death = c->stop_on_device_death;
-	err = take_mechanisms(vm, c->sandbox_mechanisms, e);
-	if (err)
-		return err;
-	if (c->seccomp_policy_dir) {
-		vm->policy_dir = strdup(c->seccomp_policy_dir);
-		if (!vm->policy_dir)
-			return out_of_memory(e);
-	}
-	err = take_program(vm, c->device_program, e);
-	vm->child_host.program = vm->device_program;
-	vm->child_host.policy_dir = vm->policy_dir;
-	vm->child_host.log_failures = c->seccomp_log_failures;
-	return err;
+	return cv_vm_host_init(&vm->child_host, c, &vm->log, e);
 }

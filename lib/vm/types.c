@@ -10,6 +10,21 @@ static bool listed(const struct cv_class *cls)
 	return cls->virtio || cv_machine_takes(cls);
 }
 
+/* The table's, then the one that is of this floor. */
+const struct cv_class *cv_vm_class_at(size_t index)
+{
+	for (const struct cv_class *const *cls = cv_classes; *cls; cls++)
+		if (index-- == 0)
+			return *cls;
+	return index == 0 ? &cv_vhost_user_class : NULL;
+}
+
+const struct cv_class *cv_vm_class_find(const char *name)
+{
+	return strcmp(name, cv_vhost_user_class.name) == 0 ? &cv_vhost_user_class
+							   : cv_class_find(name);
+}
+
 static int copy_out(void *to, const void *from, size_t known)
 {
 	size_t size = *(const size_t *)to;
@@ -23,13 +38,15 @@ static int copy_out(void *to, const void *from, size_t known)
 
 int vm_device_type(size_t index, struct vm_device_type_info *info)
 {
-	for (const struct cv_class *const *cls = cv_classes; *cls; cls++) {
-		if (!listed(*cls) || index-- > 0)
+	for (size_t i = 0; cv_vm_class_at(i); i++) {
+		const struct cv_class *cls = cv_vm_class_at(i);
+
+		if (!listed(cls) || index-- > 0)
 			continue;
 		return copy_out(info,
-				&(struct vm_device_type_info){ .name = (*cls)->name,
-							       .help = (*cls)->help,
-							       .is_virtio = (*cls)->virtio },
+				&(struct vm_device_type_info){ .name = cls->name,
+							       .help = cls->help,
+							       .is_virtio = cls->virtio },
 				sizeof(*info));
 	}
 	return -ENOENT;
@@ -59,21 +76,20 @@ static int nth_option(const struct cv_opt *opts, size_t *index, struct vm_option
 
 int vm_device_option(const char *type, size_t index, struct vm_option_info *info)
 {
-	const struct cv_class *cls = cv_class_find(type);
+	const struct cv_class *cls = cv_vm_class_find(type);
 	int err;
 
 	if (!cls || !listed(cls))
 		return -EINVAL;
 	err = nth_option(cls->opts, &index, info);
 	if (err == -ENOENT)
-		err = nth_option(cls->virtio ? cv_virtio_common_opts : cv_regs_common_opts, &index,
-				 info);
+		err = nth_option(cv_vm_common_opts(cls), &index, info);
 	return err;
 }
 
 int vm_device_control_info(const char *type, size_t index, struct vm_control_info *info)
 {
-	const struct cv_class *cls = cv_class_find(type);
+	const struct cv_class *cls = cv_vm_class_find(type);
 
 	if (!cls || !listed(cls))
 		return -EINVAL;
@@ -88,7 +104,7 @@ int vm_device_control_info(const char *type, size_t index, struct vm_control_inf
 int vm_device_control_arg(const char *type, const char *operation, size_t index,
 			  struct vm_option_info *info)
 {
-	const struct cv_class *cls = cv_class_find(type);
+	const struct cv_class *cls = cv_vm_class_find(type);
 	const struct cv_control *control;
 
 	if (!cls || !listed(cls))

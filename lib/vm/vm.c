@@ -91,8 +91,7 @@ void vm_destroy(struct vm *vm)
 	file_fini(&vm->kernel);
 	file_fini(&vm->initrd);
 	free(vm->cmdline);
-	free(vm->device_program);
-	free(vm->policy_dir);
+	cv_vm_host_fini(&vm->child_host);
 	free(vm->affinity);
 	pthread_cond_destroy(&vm->changed);
 	pthread_mutex_destroy(&vm->lock);

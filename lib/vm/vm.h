@@ -28,6 +28,12 @@ struct cv_vm_file {
 	char *name; /* for messages: "kernel FILE"; owned */
 };
 
+/* What the device processes of a VM or a back end have in common. */
+struct cv_vm_host {
+	struct cv_process_host process;
+	char *program, *policy_dir; /* what it points to; owned */
+};
+
 /* Options that every virtio device takes beside its class's own; of a register device: sandbox. */
 struct cv_virtio_common {
 	uint32_t transport; /* enum cv_transport_kind */
@@ -58,6 +64,7 @@ struct vm_device {
 	struct cv_vslot_child *starting;      /* its process is not ready yet */
 	struct cv_rslot_child *starting_regs; /* the same of a register device */
 	struct cv_vslot *vslot;
+	struct cv_vm_peer *peer; /* type vhost-user: lives as long as this struct */
 	struct cv_rslot *rslot;
 	bool was_built;	  /* an instance has been before: reset what the embedder keeps */
 	bool rslot_owned; /* by this struct, not by the machine */
@@ -114,8 +121,7 @@ struct vm {
 	bool stop_on_device_death;
 	enum vm_jail_main jail_choice;
 	bool jail_main; /* decided at the start */
-	struct cv_process_host child_host;
-	char *device_program, *policy_dir; /* what child_host points to */
+	struct cv_vm_host child_host;
 	uint32_t *affinity;
 	size_t n_affinity;
 	struct cv_log log;
@@ -173,6 +179,11 @@ void cv_vm_device_event(struct vm_device *d, const char *text, bool restarted);
 int cv_vm_configure_sandbox(struct vm *vm, const struct vm_config *config,
 			    struct vm_error *e) CV_MUST_CHECK;
 
+/* The part of it that a back end without a VM has too; complaints name the fields of @config. */
+int cv_vm_host_init(struct cv_vm_host *host, const struct vm_config *config, struct cv_log *log,
+		    struct vm_error *e) CV_MUST_CHECK;
+void cv_vm_host_fini(struct cv_vm_host *host);
+
 /* ---- jail.c ---- */
 /* Decides whether this process is to be jailed at this start: -EINVAL if that is asked for and
  * cannot be. */
@@ -186,6 +197,8 @@ bool cv_vm_device_wants_process(const struct vm_device *d);
 /* Makes the instances of all devices on the VM's new machine, and undoes it. */
 int cv_vm_devices_build(struct vm *vm, struct vm_error *e) CV_MUST_CHECK;
 void cv_vm_devices_unbuild(struct vm *vm);
+/* Who serves a device has gone, @why says how, and whether another one goes on in its place. */
+void cv_vm_device_died(struct vm_device *d, const char *why, bool restarted);
 /* Embedder's calls from any thread find no instances any more; before the transports go. */
 void cv_vm_devices_detach(struct vm *vm);
 /* Frees what the machine's bus still referred to while it was there. */
@@ -202,8 +215,30 @@ int cv_vm_device_new_custom(struct vm *vm, const char *name, void *user, struct 
 int cv_vm_device_fits(const struct vm_device *d, struct vm_error *e) CV_MUST_CHECK;
 /* Whether devices may be added now: -EBUSY with a sentence while the VM runs. */
 int cv_vm_may_add(struct vm *vm, const char *what, struct vm_error *e) CV_MUST_CHECK;
-extern const struct cv_opt cv_virtio_common_opts[];
-extern const struct cv_opt cv_regs_common_opts[];
+
+/* The class of that name that may be added to a VM or described, or NULL; the @index-th of all. */
+const struct cv_class *cv_vm_class_find(const char *name);
+const struct cv_class *cv_vm_class_at(size_t index);
+/* The rows that a class takes beside its own. */
+const struct cv_opt *cv_vm_common_opts(const struct cv_class *cls);
+
+/* The text of a device's options, and the rows that are not its class's. */
+struct cv_vm_text {
+	const struct cv_class *cls;
+	const struct cv_opt *common_opts; /* of struct cv_virtio_common */
+	const char *options;
+};
+int cv_vm_configure_text(const struct cv_vm_text *text, struct cv_virtio_common *common,
+			 void **config, struct vm_error *e) CV_MUST_CHECK;
+
+/* ---- vhost_user.c ---- */
+extern const struct cv_class cv_vhost_user_class;
+
+/* Connects a device of that class, which gets its peer. What is made is the device's, on failure
+ * too. */
+int cv_vm_peer_create(struct vm_device *d, struct vm_error *e) CV_MUST_CHECK;
+struct cv_vslot *cv_vm_peer_slot(struct cv_vm_peer *p);
+void cv_vm_peer_destroy(struct cv_vm_peer *p); /* NULL is fine */
 
 /* ---- vcpu.c ---- */
 /* Starts the vCPU threads; on failure the run ends by itself. */

@@ -1,0 +1,252 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Back ends and front ends in programs of their own, on this host's KVM: the tool
+# serves a disk, a bare guest of another one of it uses it.
+#
+#   device.sh CROSVM GUEST-DIRECTORY GROUP
+set -u
+crosvm=$(realpath "$1") guests=$(realpath "$2") group=$3
+failures=0 name='' back='' front=''
+
+if ! [ -r /dev/kvm ] || ! [ -w /dev/kvm ]; then
+	echo "/dev/kvm cannot be used here"
+	exit 77
+fi
+work=$(mktemp -d) || exit 1
+trap 'kill $back $front 2>/dev/null; rm -rf "$work"' EXIT
+cd "$work" || exit 1
+truncate -s 8M disk
+
+bad() {
+	failures=$((failures + 1))
+	echo "FAIL $name: $1"
+	sed 's/^/  out: /' out
+	sed 's/^/  err: /' err
+	sed 's/^/  back: /' back
+}
+
+said() {
+	grep -qE "$2" "$1" || bad "$1 has no line that matches '$2'"
+}
+
+wait_for() { # FILE REGEX
+	local tries=0
+
+	until grep -qE "$2" "$1" 2>/dev/null; do
+		[ $((tries += 1)) -lt 300 ] || { bad "$1 never matches '$2'"; return; }
+		sleep 0.1
+	done
+}
+
+wait_listening() {
+	local tries=0
+
+	until [ -S sock ] || [ $((tries += 1)) = 100 ]; do
+		sleep 0.05
+	done
+}
+
+serve() { # WORD...: the tool as a back end; sets $back
+	"$crosvm" device "$@" --socket sock >>back 2>&1 </dev/null &
+	back=$!
+	wait_listening
+}
+
+start_guest() { # VHOST-USER-OPTIONS GUEST-WORDS: sets $front
+	: >out
+	"$crosvm" run -m 64 --device "vhost-user,type=block,socket=sock$1" -p "mode=verify $2" \
+		"$guests/blk.elf" >out 2>err </dev/null &
+	front=$!
+}
+
+end_guest() { # STATUS
+	local status
+
+	wait "$front"
+	status=$?
+	[ $status = "$1" ] || bad "exit status $status instead of $1"
+}
+
+end_back() {
+	local status
+
+	kill "$back" 2>/dev/null
+	wait "$back"
+	status=$?
+	[ $status = 143 ] || bad "the back end's exit status is $status instead of 143"
+	! [ -e sock ] || bad "the socket is left behind"
+	! pgrep -P "$back" >/dev/null || bad "a process is left behind"
+}
+
+verify() { # NAME VHOST-USER-OPTIONS GUEST-WORDS
+	name=$1
+	start_guest "$2" "seed=$RANDOM n=100 span=8 $3"
+	end_guest 0
+	said out '^verify ok rounds=100 '
+	! [ -s err ] || bad "messages where none belong"
+}
+
+group_disk() {
+	local where
+
+	for where in "" --disable-sandbox; do
+		: >back
+		serve block,path=disk,queues=2 $where
+		verify "split$where" "" ""
+		verify "packed$where" ",packed" ""
+		verify "mmio$where" ",transport=mmio" "virtio_mmio.device=4K@0xf0000000:5"
+		verify "one queue$where" ",queues=1,queue_size=64" ""
+		end_back
+		grep -v 'ended by signal 15' back >rest && bad "the back end complains"
+	done
+	name=once
+	serve block,path=disk --once
+	start_guest "" "seed=1 n=10 span=8"
+	end_guest 0
+	wait "$back" || bad "the back end's exit status is $?"
+	! [ -e sock ] || bad "the socket is left behind"
+}
+
+# The back end is killed in the middle, and another one takes its requests up.
+group_kill() {
+	local more round where
+
+	for where in "" --disable-sandbox; do
+		for more in "" ,packed; do
+			name="killed${more}$where"
+			: >back
+			serve block,path=disk $where
+			start_guest "$more" "seed=$RANDOM secs=6 span=8"
+			for round in 1 2 3 4 5; do
+				sleep 0.7
+				kill -9 "$back"
+				wait "$back" 2>/dev/null
+				sleep 0.1
+				serve block,path=disk $where
+			done
+			end_guest 0
+			said out '^verify ok rounds='
+			[ "$(grep -c 'another back end goes on' err)" = 5 ] || bad "not five returns"
+			end_back
+		done
+	done
+	name="the device's process is killed"
+	: >back
+	serve block,path=disk
+	start_guest "" "seed=$RANDOM secs=4 span=8"
+	for round in 1 2 3; do
+		sleep 0.8
+		pkill -9 -P "$back"
+	done
+	end_guest 0
+	said out '^verify ok rounds='
+	said back 'block: its process has died: it was killed by signal 9'
+	end_back
+
+	name="reconnect=off"
+	: >back
+	serve block,path=disk
+	"$crosvm" run -m 64 --device vhost-user,type=block,socket=sock,reconnect=off \
+		--device-death=stop -p "mode=verify seed=1 secs=20 span=8" \
+		"$guests/blk.elf" >out 2>err </dev/null &
+	front=$!
+	sleep 1
+	kill -9 "$back"
+	wait "$back" 2>/dev/null
+	end_guest 3
+	said err "a device's process died: vhost-user: its back end has closed"
+	rm -f sock
+}
+
+serve_storage() {
+	rm -f sock
+	qemu-storage-daemon --blockdev driver=file,node-name=disk,filename=disk \
+		--export type=vhost-user-blk,id=e,node-name=disk,writable=on,addr.type=unix,addr.path=sock \
+		>>back 2>&1 </dev/null &
+	back=$!
+	wait_listening
+}
+
+# QEMU's back end; it has no log of requests, but completes all that it has begun or none.
+group_storage() {
+	local round
+
+	if ! command -v qemu-storage-daemon >/dev/null; then
+		echo "qemu-storage-daemon is not installed"
+		exit 77
+	fi
+	: >back
+	serve_storage
+	verify "qemu-storage-daemon" "" ""
+	verify "qemu-storage-daemon again" "" ""
+	name="qemu-storage-daemon ends and comes back"
+	start_guest "" "seed=$RANDOM secs=5 span=8"
+	for round in 1 2 3; do
+		sleep 1
+		kill -9 "$back"
+		wait "$back" 2>/dev/null
+		serve_storage
+	done
+	end_guest 0
+	said out '^verify ok rounds='
+	kill "$back"
+	wait "$back"
+}
+
+# Peers that are not what they should be, found out when the VM is made.
+group_nonsense() {
+	local mode pid
+
+	if ! command -v python3 >/dev/null; then
+		echo "python3 is not installed"
+		exit 77
+	fi
+	: >back
+	for mode in silent closes noise; do
+		name="a back end that is $mode"
+		rm -f sock
+		python3 - $mode >>back 2>&1 <<'END' &
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.bind("sock")
+s.listen()
+c, _ = s.accept()
+if sys.argv[1] == "noise":
+    c.recv(12)
+    c.send(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 8)
+if sys.argv[1] == "silent":
+    c.recv(12)
+    c.recv(1)
+c.close()
+END
+		pid=$!
+		wait_listening
+		start_guest "" ""
+		end_guest 1
+		wait $pid
+		[ "$(wc -l <err)" = 1 ] || bad "not one line of complaint"
+		said err '^crosvm: --device vhost-user,type=block,socket=sock: vhost-user: option socket: sock: the back end .*; name a vhost-user back end of type block$'
+	done
+	# the other way round: front ends that speak nonsense do not end the back end
+	rm -f sock
+	name="front ends that speak nonsense"
+	: >back
+	serve block,path=disk
+	for mode in 1 2 3; do
+		python3 - <<'END'
+import socket
+c = socket.socket(socket.AF_UNIX)
+c.connect("sock")
+c.send(b"GET / HTTP/1.1\r\n\r\n" * 8)
+c.settimeout(5)
+while c.recv(100):
+    pass
+END
+	done
+	said back 'block: the front end'
+	verify "a good one after them" "" ""
+	end_back
+}
+
+"group_$group"
+[ $failures = 0 ]

@@ -6,7 +6,9 @@
 #   run.sh GROUP [BUILD]     BUILD: the build directory, default $BUILD or build
 #   run.sh --list            the groups
 #
-# CROSVM_LAB=1 takes the lab even where the host could do it. Exit status: 0 all
+# CROSVM_LAB=1 takes the lab even where the host could do it; with
+# CROSVM_LAB_SANDBOX=on or off devices are in processes of their own in all cases
+# or in none, instead of every other. Exit status: 0 all
 # passed, 1 some failed, 77 this machine can run neither. Logs of a group that
 # failed stay in BUILD/lab/GROUP.
 set -eu
@@ -54,6 +56,7 @@ case $group in
 boot) [ -z "$big_memory" ] || lab_memory=7168 ;;
 disk) lab_disk=128 ;;
 control) case_limit=200 lab_limit=900 ;;
+death) case_limit=200 lab_limit=600 ;;
 random) case_limit=1500 lab_limit=1600 ;;
 smoke) case_limit=500 lab_memory=4096 ;;
 esac
@@ -69,7 +72,7 @@ variables() {
 	variables=("CROSVM=$crosvm" "MANY_VMS=$many_vms" "CONTROL=$control" "JAIL_TEST=$jail_test"
 		"CASES=$cases" "GROUP=$group"
 		"KERNEL_DIR=$kernel" "IMAGES=$images" "CASE_LIMIT=$case_limit"
-		"RANDOM_MIB=${CROSVM_RANDOM_MIB:-64}" "BIG_MEMORY=$big_memory"
+		"RANDOM_MIB=${CROSVM_RANDOM_MIB:-64}" "SANDBOX=${CROSVM_LAB_SANDBOX:-}" "BIG_MEMORY=$big_memory"
 		"ASAN_OPTIONS=detect_leaks=1" "UBSAN_OPTIONS=print_stacktrace=1"
 		"TSAN_OPTIONS=second_deadlock_stack=1")
 }
@@ -86,6 +89,7 @@ run_in_lab() {
 
 	[ -z "$needed" ] || arguments+=(-p "$needed")
 	[ "$group" != sandbox ] || arguments+=(-p "$build/tests/sandbox/jail-helper")
+	[ "$group" != death ] || arguments+=(-p setpriv)
 	[ ! -x "$build/crosvm-device" ] || arguments+=(-p "$build/crosvm-device")
 	for pair in "${variables[@]}"; do
 		arguments+=(-e "$pair")

@@ -11,10 +11,15 @@
 #   expect TEXT CMD...  CMD must succeed, else TEXT is the reason
 #   finish              prints the case's one line
 #
+# Devices are in processes of their own in the first case of a group, in
+# crosvm's in the second, and so on; SANDBOX=on or off says it for all,
+# and "jailed" after start for one.
+#
 # Set by run.sh: CROSVM, CONTROL, KERNEL_DIR, IMAGES, GROUP, LAB_OUT, CASE_LIMIT, LAB,
-# BIG_MEMORY, RANDOM_MIB.
+# BIG_MEMORY, RANDOM_MIB, SANDBOX.
 
-passed=0 failed=0 skipped=0
+passed=0 failed=0 skipped=0 n_cases=0
+as_user='' # what comes before crosvm to run it as somebody else
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -22,6 +27,15 @@ start() {
 	name=$1 reason='' result='' log=$LAB_OUT/$1.log
 	began=$(date +%s)
 	: >"$log"
+	case ${SANDBOX:-}$((n_cases % 2)) in
+	on* | 0) where='' ;;
+	*) where=--disable-sandbox ;;
+	esac
+	n_cases=$((n_cases + 1))
+}
+
+jailed() {
+	where=''
 }
 
 # Only the first reason counts: the others follow from it.
@@ -36,7 +50,8 @@ expect() {
 }
 
 guest() {
-	timeout -k 5 "$CASE_LIMIT" "$CROSVM" run "$@" </dev/null >"$log.raw" 2>"$log.err"
+	# shellcheck disable=SC2086 # one word or none
+	timeout -k 5 "$CASE_LIMIT" $as_user "$CROSVM" run $where "$@" </dev/null >"$log.raw" 2>"$log.err"
 	result=$?
 	settle
 }
@@ -47,7 +62,8 @@ guest_beside() {
 	: >"$log.raw"
 	# a shell gives what it starts in the background no standard input
 	exec 7<&0
-	timeout -k 5 "$CASE_LIMIT" "$CROSVM" run "$@" <&7 7<&- >"$log.raw" 2>"$log.err" &
+	# shellcheck disable=SC2086 # one word or none
+	timeout -k 5 "$CASE_LIMIT" "$CROSVM" run $where "$@" <&7 7<&- >"$log.raw" 2>"$log.err" &
 	runner=$!
 	exec 7<&-
 }

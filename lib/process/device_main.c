@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -309,6 +310,8 @@ int cv_device_main(int control)
 	struct cv_buf ready = { 0 };
 	int err;
 
+	/* one arena: each further one would reserve 64 MiB of address space */
+	mallopt(M_ARENA_MAX, 1);
 	pthread_mutex_init(&d.send_lock, NULL);
 	d.frame = malloc(CV_PROCESS_FRAME_MAX);
 	err = d.frame ? set_up(&d, &e) : cv_err(&e, -ENOMEM, "crosvm-device: out of memory");

@@ -16,10 +16,13 @@
 #include "base/endian.h"
 #include "process/protocol.h"
 #include "sandbox/seccomp.h"
+#include "virtio/vq.h"
 
 #define DEFAULT_TIMEOUT_MS 5000u
 /* How long a device may take to write out what it holds when it is told to end. */
-#define END_MS 2000u
+/* Programs, libraries, stacks, rings. */
+#define OTHER_SPACE (256ull << 20)
+#define END_MS	    2000u
 /* How long it may take from a closed socket to the end of its process. */
 #define LAST_MS 500
 /* Messages of a process that are passed on in a second. */
@@ -308,11 +311,31 @@ static int spawn(struct cv_process *c, int control, struct vm_error *e)
 	return err ? cv_err_prefix(e, err, "%s", name_of(c)) : 0;
 }
 
+/* Room for the chains of all queues at their largest, which is reserved and seldom used. */
+static uint64_t queue_room(const struct cv_class *cls)
+{
+	uint64_t room = 0;
+
+	for (unsigned int i = 0; cls->virtio && i < cls->virtio->n_queues; i++)
+		room += (uint64_t)cls->virtio->queue_max[i] * CV_CHAIN_MAX_SEGS *
+			sizeof(struct cv_seg);
+	return room;
+}
+
+/* Memory that is shared counts as address space only. How much a foreign guest has is not known. */
+static void bound_memory(struct cv_process *c)
+{
+	c->jail.max_data += queue_room(c->config.cls);
+	if (c->config.memory > 0)
+		c->jail.max_space = c->config.memory + c->jail.max_data + OTHER_SPACE;
+}
+
 static int make_process(struct cv_process *c, struct vm_error *e)
 {
 	int fds[2], err;
 
 	cv_jail_init(&c->jail, c->config.host->mechanisms & CV_JAIL_POSSIBLE);
+	bound_memory(c);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0) {
 		err = -errno;
 		return cv_err(e, err,

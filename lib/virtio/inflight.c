@@ -84,17 +84,22 @@ bool cv_inflight_settle(void *inflight, uint16_t size, bool packed)
 
 /* ---- chains to be given again ---- */
 
-static int by_counter(const void *a, const void *b)
-{
-	const struct cv_vq_again *x = a, *y = b;
-
-	return x->counter < y->counter ? -1 : x->counter > y->counter;
-}
-
+/* In place by Shell's method: the C library's qsort() allocates and asks for the size of memory
+ * (sysinfo), which a device process may not. */
 static void sort_again(struct cv_vq *vq)
 {
-	qsort(vq->again, vq->n_again, sizeof(*vq->again), by_counter);
-	vq->counter = vq->n_again > 0 ? vq->again[vq->n_again - 1].counter + 1 : 0;
+	struct cv_vq_again *list = vq->again;
+
+	for (unsigned int gap = vq->n_again / 2u; gap > 0; gap /= 2)
+		for (unsigned int i = gap; i < vq->n_again; i++) {
+			struct cv_vq_again one = list[i];
+			unsigned int at = i;
+
+			for (; at >= gap && list[at - gap].counter > one.counter; at -= gap)
+				list[at] = list[at - gap];
+			list[at] = one;
+		}
+	vq->counter = vq->n_again > 0 ? list[vq->n_again - 1].counter + 1 : 0;
 }
 
 /* ---- split ---- */

@@ -85,10 +85,21 @@ static const char *walk(struct cv_vq *vq, struct cv_chain *c)
 	return "a list is longer than the ring";
 }
 
+/* Descriptors taken and not yet used. */
+static unsigned int n_taken(const struct cv_vq *vq)
+{
+	unsigned int avail = pos_of(vq->avail), used = pos_of(vq->used);
+
+	return (vq->avail ^ vq->used) & CV_VQ_WRAP ? avail + vq->size - used : avail - used;
+}
+
 const char *cv_vq_packed_take(struct cv_vq *vq, struct cv_chain *c)
 {
 	const char *why = walk(vq, c);
 
+	/* a driver that makes descriptors available which it has not got back */
+	if (!why && n_taken(vq) + c->n_desc > vq->size)
+		why = "more descriptors are available than the ring has";
 	if (!why && vq->inflight)
 		cv_inflight_take(vq, c);
 	if (!why)

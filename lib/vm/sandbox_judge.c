@@ -78,6 +78,9 @@ static void judge_namespaces(struct cv_seen_process *s)
 			weak(s, "namespaces: %s is the VM's own!", s->pub.namespaces[i].name);
 }
 
+/* With the room for a class's queues, of which there are many or few. */
+#define MAX_DATA (1ull << 30)
+
 static void judge_limits(struct cv_seen_process *s)
 {
 	struct cv_jail jail;
@@ -90,7 +93,7 @@ static void judge_limits(struct cv_seen_process *s)
 		       { "memlock", 0 },
 		       { "nofile", jail.max_fds },
 		       { "nproc", jail.max_threads },
-		       { "data", jail.max_data } };
+		       { "data", MAX_DATA } };
 
 	for (const struct vm_sandbox_limit *l = s->pub.limits; l->name; l++)
 		for (size_t i = 0; i < CV_LEN(bounds); i++)

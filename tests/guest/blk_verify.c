@@ -90,14 +90,18 @@ static struct range pick(struct verify *t, unsigned int i)
 
 static void wait_all(struct verify *t, uint32_t type)
 {
-	unsigned int left = QD;
+	unsigned int left = QD, idle = 0;
 
 	rt_vq_kick(&t->disk.q);
 	while (left > 0) {
 		int slot = rt_blk_poll(&t->disk);
 
-		if (slot < 0)
+		if (slot < 0) {
+			/* each look at the status leaves the guest */
+			if (++idle % 4096 == 0 && (rt_virtio_status(&t->disk.v) & VS_NEEDS_RESET))
+				rt_fail("disk needs reset");
 			continue;
+		}
 		if (t->disk.slots[slot].status != BLK_OK)
 			rt_fail("type %u sector %lu: status %u", type, t->at[slot].sector,
 				t->disk.slots[slot].status);

@@ -274,6 +274,15 @@ beside() {
 }
 
 # Waits for the machine, which must end with that status.
+# The guest's first word of its disk.
+started() {
+	local tries=0
+
+	until grep -q '^id ' "$work/out" || [ $((tries += 1)) -gt 300 ]; do
+		sleep 0.02
+	done
+}
+
 join() {
 	wait $pid
 	status=$?
@@ -298,11 +307,11 @@ kill_process() {
 killed_disk() {
 	name="killed disk $*"
 	disk 32M
-	beside --device "block,path=$disk,restart=on,$1" -p "mode=verify seed=$RANDOM n=1500 span=8 $2" blk
-	sleep 0.3
-	kill_process block 4 0.2
+	beside --device "block,path=$disk,restart=on,$1" -p "mode=verify seed=$RANDOM n=4000 span=8 $2" blk
+	started
+	kill_process block 4 0.05
 	join 0
-	said out '^verify ok rounds=1500 '
+	said out '^verify ok rounds=4000 '
 	[ $kills -ge 3 ] || bad "only $kills processes were killed"
 	[ "$(grep -c 'block: its process has died, and a new one goes on' "$work/err")" = $kills ] ||
 		bad "not $kills restarts"

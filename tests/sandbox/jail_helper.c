@@ -527,7 +527,8 @@ static void answer(long value, const struct vm_error *e)
 
 	if (e)
 		a.e = *e;
-	cv_ignore(sendmsg(JAIL_CONTROL, &msg, MSG_NOSIGNAL)); /* nobody may listen any more */
+	cv_ignore(sendmsg(JAIL_CONTROL, &msg,
+			  MSG_NOSIGNAL | MSG_DONTWAIT)); /* nobody may listen any more */
 }
 
 int main(void)

@@ -116,7 +116,7 @@ group_kill() {
 			name="killed${more}$where"
 			: >back
 			serve block,path=disk $where
-			start_guest "$more" "seed=$RANDOM secs=6 span=8"
+			start_guest "$more" "seed=$RANDOM n=14000 span=8"
 			for round in 1 2 3 4 5; do
 				sleep 0.7
 				kill -9 "$back"
@@ -133,7 +133,7 @@ group_kill() {
 	name="the device's process is killed"
 	: >back
 	serve block,path=disk
-	start_guest "" "seed=$RANDOM secs=4 span=8"
+	start_guest "" "seed=$RANDOM n=12000 span=8"
 	for round in 1 2 3; do
 		sleep 0.8
 		pkill -9 -P "$back"
@@ -147,7 +147,7 @@ group_kill() {
 	: >back
 	serve block,path=disk
 	"$crosvm" run -m 64 --device vhost-user,type=block,socket=sock,reconnect=off \
-		--device-death=stop -p "mode=verify seed=1 secs=20 span=8" \
+		--device-death=stop -p "mode=verify seed=1 n=200000 span=8" \
 		"$guests/blk.elf" >out 2>err </dev/null &
 	front=$!
 	sleep 1
@@ -180,7 +180,7 @@ group_storage() {
 	verify "qemu-storage-daemon" "" ""
 	verify "qemu-storage-daemon again" "" ""
 	name="qemu-storage-daemon ends and comes back"
-	start_guest "" "seed=$RANDOM secs=5 span=8"
+	start_guest "" "seed=$RANDOM n=12000 span=8"
 	for round in 1 2 3; do
 		sleep 1
 		kill -9 "$back"

@@ -6,7 +6,7 @@
 
 #if defined(__SANITIZE_ADDRESS__)
 /* The leak checker would need what the jail forbids. */
-const char *__asan_default_options(void);
+__attribute__((visibility("default"))) const char *__asan_default_options(void);
 
 const char *__asan_default_options(void)
 {

@@ -358,7 +358,7 @@ static int start(struct cv_process *c, int data, struct vm_error *e)
 	c->frame = malloc(CV_PROCESS_FRAME_MAX);
 	if (!c->frame)
 		return cv_err(e, -ENOMEM, "%s: out of memory", name_of(c));
-	if (host->mechanisms & CV_JAIL_POSSIBLE & CV_JAIL_SECCOMP)
+	if (host->mechanisms & CV_JAIL_SECCOMP)
 		err = cv_seccomp_get(&filter, host->policy_dir, c->config.cls->policy, e);
 	if (!err && host->log_failures)
 		cv_seccomp_log_failures(&filter);

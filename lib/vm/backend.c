@@ -234,8 +234,10 @@ static void end(struct vm_backend *b)
 	cv_watch_remove(&b->listen_watch);
 	cv_watch_remove(&b->stop_watch);
 	end_process(b);
-	if (b->backend)
+	if (b->backend) {
 		cv_vhost_backend_close(b->backend);
+		cv_vhost_backend_set_slot(b->backend, NULL);
+	}
 	cv_vslot_destroy(b->slot);
 	cv_vhost_backend_destroy(b->backend);
 	b->slot = NULL;

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/str.h"
@@ -13,11 +14,21 @@
 /* Where it is, seen from the directory of the library or of the program that holds it: installed,
  * then in a build tree. */
 static const char *const places[] = { "../libexec/crosvm/" PROGRAM, "../../libexec/crosvm/" PROGRAM,
-				      "../" PROGRAM, PROGRAM, "../../" PROGRAM };
+				      "../" PROGRAM };
 
 static int out_of_memory(struct vm_error *e)
 {
 	return cv_err(e, -ENOMEM, "the VM: out of memory");
+}
+
+/* A program that may be started, and that belongs to whom the code here belongs to (or to root): in
+ * a directory that everybody writes to, anybody could have put one beside it. */
+static bool trusted(const char *path, const char *here)
+{
+	struct stat program, code;
+
+	return access(path, X_OK) == 0 && stat(path, &program) == 0 && stat(here, &code) == 0 &&
+	       (program.st_uid == code.st_uid || program.st_uid == 0);
 }
 
 /* The file that this code was loaded from, and what is beside it. */
@@ -36,7 +47,7 @@ static int find_program(char **program, struct vm_error *e)
 
 		if (!path)
 			return out_of_memory(e);
-		if (access(path, X_OK) == 0) {
+		if (trusted(path, info.dli_fname)) {
 			*program = cv_steal(path);
 			return 0;
 		}

@@ -6,8 +6,8 @@
  * Everything in the VM's loop, by the thread that runs it, which must outlive
  * the process: the kernel ends a device process with the thread that made it.
  */
-#ifndef CV_PROCESS_CHILD_H
-#define CV_PROCESS_CHILD_H
+#ifndef CV_PROCESS_PROCESS_H
+#define CV_PROCESS_PROCESS_H
 
 #include "core/dev.h"
 #include "sandbox/sandbox.h"
@@ -21,7 +21,7 @@ struct cv_process_host {
 	const char
 		*program; /* path of crosvm-device, or of a program that calls vm_device_main() */
 	const char *policy_dir;	 /* NULL: the policies built in */
-	uint32_t mechanisms;	 /* bits of enum cv_sandbox_mechanism */
+	uint32_t mechanisms;	 /* a mask of enum cv_mechanism */
 	bool log_failures;	 /* seccomp logs instead of killing */
 	unsigned int timeout_ms; /* for the start, and for one answer; 0: 5000 */
 };

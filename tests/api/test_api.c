@@ -273,7 +273,7 @@ END_TEST
 START_TEST(sandboxed_lives)
 {
 	NEED_KVM();
-	check_lives(N_LIVES / 20, VM_SANDBOX_ON);
+	check_lives(N_LIVES / 20 + N_THREADS, VM_SANDBOX_ON); /* each thread at least one */
 	/* no process of theirs is left, nor its remains */
 	ck_assert(waitpid(-1, NULL, __WALL | WNOHANG) < 0 && errno == ECHILD);
 }

@@ -284,11 +284,11 @@ static int open_program(const struct cv_process *c, struct vm_error *e)
 	if (fd >= 0)
 		return fd;
 	err = -errno;
-	return cv_err(
-		e, err,
-		"%s: the program of device processes, '%s', cannot be opened: %s; install it, "
-		"or run the device in this process (sandbox=off)",
-		name_of(c), path, strerror(-err));
+	return cv_err(e, err, "%s: the program of device processes, '%s', cannot be opened: %s; %s",
+		      name_of(c), path, strerror(-err),
+		      err == -EMFILE || err == -ENFILE
+			      ? "raise the limit of open files (ulimit -n)"
+			      : "install it, or run the device in this process (sandbox=off)");
 }
 
 static int spawn(struct cv_process *c, int control, struct vm_error *e)

@@ -48,9 +48,9 @@ END_TEST
 /* The kernel escapes what a process puts into its name. */
 START_TEST(hostile_status)
 {
-	static const char *const rows[] = { "", "\n\n\n",
-					    "Uid:\t1\t2\t3\nGid:\t1\t2\t3\t4\n" NO_CAPS,
-					    "Uid:\t-\nGid:\nGroups:\n", "xUid:\t1\t2\t3\t4" };
+	static const char short_uids[] = "Uid:\t1\t2\t3\nGid:\t1\t2\t3\t4\n" NO_CAPS;
+	static const char *const rows[] = { "", "\n\n\n", short_uids, "Uid:\t-\nGid:\nGroups:\n",
+					    "xUid:\t1\t2\t3\t4" };
 	struct vm_sandbox_process p = { 0 };
 
 	ck_assert_int_eq(cv_proc_parse_status(STATUS(") S \\nUid:\\t0\\nSeccomp:\t0", ""), &p), 0);

@@ -14,6 +14,12 @@
 int cv_err(struct vm_error *e, int code, const char *fmt, ...) CV_PRINTF(3, 4);
 
 /*
+ * The same for what the host's kernel has refused: its reason for @code follows the
+ * sentence, and the remedy if descriptors have run out.
+ */
+int cv_err_os(struct vm_error *e, int code, const char *fmt, ...) CV_PRINTF(3, 4);
+
+/*
  * Puts "fmt: " in front of the sentence already there (the caller knows the
  * object, the callee the fault) and returns @code.
  */

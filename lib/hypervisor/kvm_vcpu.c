@@ -27,8 +27,7 @@ int cv_kvm_vcpu_create(struct cv_hv *hv, unsigned int index, struct cv_vcpu **vc
 	fd = cv_kvm_ioctl_value(cv_fd_get(&kvm->vm), KVM_CREATE_VCPU, index);
 	if (fd < 0) {
 		free(v);
-		return cv_err(e, fd, "vCPU %u: KVM cannot make it: %s%s", index, strerror(-fd),
-			      fd == -EMFILE ? "; raise the limit of open files (ulimit -n)" : "");
+		return cv_err_os(e, fd, "vCPU %u: KVM cannot make it", index);
 	}
 	cv_fd_set(&v->fd, fd);
 	run = mmap(NULL, kvm->run_len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

@@ -90,11 +90,7 @@ int cv_lines_add(struct cv_lines *l, uint32_t gsi, bool level, struct cv_irq **i
 	err = line_events(line, level) ?: line_attach(l, line);
 	if (err) {
 		line_destroy(l, line);
-		return cv_err(
-			e, err,
-			"interrupt %u: its eventfds cannot be set up: %s; raise the limit of open "
-			"files (ulimit -n)",
-			gsi, strerror(-err));
+		return cv_err_os(e, err, "interrupt %u: its eventfds cannot be set up", gsi);
 	}
 	*irq = &line->irq;
 	return 0;

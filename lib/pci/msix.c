@@ -142,7 +142,7 @@ int cv_msix_init(struct cv_msix *x, struct cv_pci_dev *dev, struct cv_hw *hw, ui
 	if (err >= 0)
 		return 0;
 	cv_msix_fini(x);
-	return cv_err(e, err, "msix: %s: %u vectors: %s", dev->name, n_vectors, strerror(-err));
+	return cv_err_os(e, err, "%s: its %u MSI-X vectors cannot be made", dev->name, n_vectors);
 }
 
 void cv_msix_fini(struct cv_msix *x)

@@ -238,10 +238,7 @@ static int init_transport(struct cv_virtio_pci *t, struct cv_vslot *vslot, struc
 	int fd = cv_event_create();
 
 	if (fd < 0)
-		return cv_err(e, fd,
-			      "%s: its eventfd cannot be made: %s; raise the limit of open files "
-			      "(ulimit -n)",
-			      vslot->name, strerror(-fd));
+		return cv_err_os(e, fd, "%s: its eventfd cannot be made", vslot->name);
 	cv_fd_set(&t->sink, fd);
 	t->no_line.trigger = fd;
 	t->no_line.resample = -1;

@@ -284,11 +284,14 @@ static int open_program(const struct cv_process *c, struct vm_error *e)
 	if (fd >= 0)
 		return fd;
 	err = -errno;
-	return cv_err(e, err, "%s: the program of device processes, '%s', cannot be opened: %s; %s",
-		      name_of(c), path, strerror(-err),
-		      err == -EMFILE || err == -ENFILE
-			      ? "raise the limit of open files (ulimit -n)"
-			      : "install it, or run the device in this process (sandbox=off)");
+	if (err != -ENOENT)
+		return cv_err_os(e, err,
+				 "%s: the program of device processes, '%s', cannot be opened",
+				 name_of(c), path);
+	return cv_err(e, err,
+		      "%s: the program of device processes, '%s', is not there; install it, or run "
+		      "the device in this process (sandbox=off)",
+		      name_of(c), path);
 }
 
 static int spawn(struct cv_process *c, int control, struct vm_error *e)
@@ -338,10 +341,7 @@ static int make_process(struct cv_process *c, struct vm_error *e)
 	bound_memory(c);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0) {
 		err = -errno;
-		return cv_err(e, err,
-			      "%s: a socket cannot be made: %s; raise the limit of open files "
-			      "(ulimit -n)",
-			      name_of(c), strerror(-err));
+		return cv_err_os(e, err, "%s: a socket cannot be made", name_of(c));
 	}
 	cv_fd_set(&c->control, fds[0]);
 	err = spawn(c, fds[1], e);

@@ -148,10 +148,7 @@ static int start(struct cv_rslot_child *s, struct vm_error *e)
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0) {
 		err = -errno;
-		return cv_err(e, err,
-			      "%s: a socket cannot be made: %s; raise the limit of open files "
-			      "(ulimit -n)",
-			      name_of(s), strerror(-err));
+		return cv_err_os(e, err, "%s: a socket cannot be made", name_of(s));
 	}
 	err = cv_regs_client_create(&s->client, &client, fds[0], e)
 		      ?: cv_process_start(&s->process, &config, fds[1], e);

@@ -165,10 +165,7 @@ static int start_child(struct cv_vslot_child *s, struct vm_error *e)
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0) {
 		err = -errno;
-		return cv_err(e, err,
-			      "%s: a socket cannot be made: %s; raise the limit of open files "
-			      "(ulimit -n)",
-			      name_of(s), strerror(-err));
+		return cv_err_os(e, err, "%s: a socket cannot be made", name_of(s));
 	}
 	cv_fd_close(&s->data);
 	cv_fd_set(&s->data, fds[0]);

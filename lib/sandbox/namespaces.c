@@ -98,7 +98,7 @@ int cv_jail_explain_clone(uint32_t mechanisms, int err, struct vm_error *e)
 		return cv_err(e, err,
 			      "sandbox: no process can be started: too many are running; raise the "
 			      "limit (ulimit -u)");
-	return cv_err(e, err, "sandbox: no process can be started: %s", strerror(-err));
+	return cv_err_os(e, err, "sandbox: no process can be started");
 }
 
 /* ---- id maps ---- */

@@ -193,11 +193,8 @@ static int explain_step(const struct launch *l, struct vm_error *e)
 
 	switch (l->step) {
 	case STEP_FDS:
-		return cv_err(
-			e, l->err,
-			"sandbox: the child's descriptors cannot be put in place: %s; raise the "
-			"limit of open files (ulimit -n)",
-			why);
+		return cv_err_os(e, l->err,
+				 "sandbox: the child's descriptors cannot be put in place");
 	case STEP_CLOSE:
 		return cv_err(
 			e, l->err,
@@ -290,7 +287,7 @@ int cv_sandbox_spawn(struct cv_child *child, const struct cv_spawn *spawn, struc
 
 	if (null_fd < 0) {
 		err = -errno;
-		return cv_err(e, err, "sandbox: /dev/null cannot be opened: %s", strerror(-err));
+		return cv_err_os(e, err, "sandbox: /dev/null cannot be opened");
 	}
 	if (spawn->n_fds < 3 || spawn->n_fds > MAX_FDS)
 		return cv_err(e, -EINVAL,

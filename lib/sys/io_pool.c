@@ -243,10 +243,7 @@ int cv_io_pool_create(struct cv_io_pool **pool, struct cv_io *io, struct cv_loop
 	}
 	if (err) {
 		cv_io_pool_destroy(p);
-		return cv_err(e, err,
-			      "block I/O: no descriptor for completions: %s; raise the limit of "
-			      "open files (ulimit -n)",
-			      strerror(-err));
+		return cv_err_os(e, err, "block I/O: no descriptor for completions");
 	}
 	*pool = p;
 	return 0;

@@ -113,10 +113,7 @@ int cv_loop_create(struct cv_loop **loop, struct vm_error *e)
 	err = open_fds(l);
 	if (err) {
 		cv_loop_destroy(l);
-		return cv_err(e, err,
-			      "event loop: its descriptors cannot be made: %s; raise the limit of "
-			      "open files (ulimit -n)",
-			      strerror(-err));
+		return cv_err_os(e, err, "event loop: its descriptors cannot be made");
 	}
 	*loop = l;
 	return 0;

@@ -34,9 +34,7 @@ static int make_socket(int type, struct vm_error *e)
 	if (fd >= 0)
 		return fd;
 	err = -errno;
-	return cv_err(e, err,
-		      "a socket cannot be made: %s; raise the limit of open files (ulimit -n)",
-		      strerror(-err));
+	return cv_err_os(e, err, "a socket cannot be made");
 }
 
 /* ---- connecting ---- */

@@ -304,8 +304,11 @@ int cv_vhost_handshake(struct cv_vhost_frontend *f, struct vm_error *e)
 	err = err ?: open_channel(f);
 	err = err ?: check_space(f, e);
 	if (err && e->text[0] == '\0')
-		return cv_err(e, err, "%s: the back end %s", f->config.name,
-			      f->connected ? "refuses to negotiate" : f->why);
+		return err == -EREMOTEIO || !f->connected
+			       ? cv_err(e, err, "%s: the back end %s", f->config.name,
+					f->connected ? "refuses to negotiate" : f->why)
+			       : cv_err_os(e, err, "%s: no connection can be made to the back end",
+					   f->config.name);
 	return err;
 }
 

@@ -434,7 +434,7 @@ int cv_vhost_frontend_create(struct cv_vslot **slot, const struct cv_vhost_front
 	fill(f, config);
 	err = cv_event_create();
 	cv_fd_set(&f->err, cv_max(err, -1));
-	err = err < 0 ? cv_err(e, err, "%s: out of descriptors", config->name)
+	err = err < 0 ? cv_err_os(e, err, "%s: its eventfd cannot be made", config->name)
 		      : connect_to(f, sock, e);
 	sock = cv_fd_get(&f->sock) >= 0 ? -1 : sock;
 	if (!err) {

@@ -149,11 +149,7 @@ int cv_transport_init(struct cv_transport *t, struct cv_vslot *vslot, struct cv_
 		cv_loop_call(loop, watch_calls, &c);
 	if (c.err) {
 		cv_transport_fini(t);
-		return cv_err(
-			e, c.err,
-			"%s: its queues' eventfds cannot be made: %s; raise the limit of open "
-			"files (ulimit -n)",
-			vslot->name, strerror(-c.err));
+		return cv_err_os(e, c.err, "%s: its queues' eventfds cannot be made", vslot->name);
 	}
 	vslot->transport = t;
 	__atomic_store_n(&vslot->event, on_event, __ATOMIC_RELEASE);

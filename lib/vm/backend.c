@@ -170,10 +170,7 @@ static int try_process(struct vm_backend *b, struct vm_error *e)
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0) {
 		err = -errno;
-		return cv_err(e, err,
-			      "%s: a socket cannot be made: %s; raise the limit of open files "
-			      "(ulimit -n)",
-			      b->cls->name, strerror(-err));
+		return cv_err_os(e, err, "%s: a socket cannot be made", b->cls->name);
 	}
 	err = start_process(b, fds[1], e);
 	end_process(b);
@@ -346,10 +343,7 @@ static int make_loop(struct vm_backend *b, struct vm_error *e)
 		return err;
 	fd = cv_event_create();
 	if (fd < 0)
-		return cv_err(e, fd,
-			      "%s: its eventfd cannot be made: %s; raise the limit of open files "
-			      "(ulimit -n)",
-			      b->cls->name, strerror(-fd));
+		return cv_err_os(e, fd, "%s: its eventfd cannot be made", b->cls->name);
 	cv_fd_set(&b->stop, fd);
 	b->listen_watch.fn = on_connect;
 	b->stop_watch.fn = on_stop;

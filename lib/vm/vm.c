@@ -35,10 +35,7 @@ static int init(struct vm *vm, const struct vm_config *config, struct vm_error *
 		cv_loop_set_poll_time(vm->loop, POLL_NS);
 	fd = cv_event_create();
 	if (fd < 0)
-		return cv_err(e, fd,
-			      "the VM: its eventfd cannot be made: %s; raise the limit of open "
-			      "files (ulimit -n)",
-			      strerror(-fd));
+		return cv_err_os(e, fd, "the VM: its eventfd cannot be made");
 	cv_fd_set(&vm->event_fd, fd);
 	return 0;
 }

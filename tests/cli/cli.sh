@@ -324,8 +324,11 @@ group_start() {
 		(ulimit -v 100000 && fails 1 'guest memory: .*ask for less' run "$hello" && exit $failures)
 		failures=$((failures + $?))
 	fi
-	(ulimit -n 22 && fails 1 'ulimit -n' run -c 4 --device rng --device rng "$hello" && exit $failures)
-	failures=$((failures + $?))
+	# wherever they run out
+	for limit in $(seq 16 40); do
+		(ulimit -n "$limit" && fails 1 'ulimit -n' run -c 8 --device rng --device rng "$hello" && exit $failures)
+		failures=$((failures + $?))
+	done
 }
 
 # A host whose KVM is missing or forbidden.

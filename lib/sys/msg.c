@@ -152,10 +152,11 @@ static bool take_block(struct cmsghdr *h, struct cv_msg_fds *fds)
 	return all;
 }
 
-/* Takes all control data of @m; whether it was complete and only descriptors, with room for all. */
-static bool take_control(struct msghdr *m, struct cv_msg_fds *fds)
+/* Takes all control data of @m. -EBADMSG: it is not only descriptors, or there is no room for them
+ * all; -EMFILE: this process can have no more. */
+static int take_control(struct msghdr *m, struct cv_msg_fds *fds)
 {
-	bool ok = !(m->msg_flags & MSG_CTRUNC);
+	bool ok = true;
 
 	for (struct cmsghdr *h = CMSG_FIRSTHDR(m); h; h = CMSG_NXTHDR(m, h)) {
 		if (h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS)
@@ -163,7 +164,10 @@ static bool take_control(struct msghdr *m, struct cv_msg_fds *fds)
 		else
 			ok = false;
 	}
-	return ok;
+	if (!ok)
+		return -EBADMSG;
+	/* the buffer has room for all that the kernel passes */
+	return m->msg_flags & MSG_CTRUNC ? -EMFILE : 0;
 }
 
 static int recv_step(int sock, uint8_t *buf, size_t len, size_t *got, struct cv_msg_fds *fds)
@@ -175,11 +179,13 @@ static int recv_step(int sock, uint8_t *buf, size_t len, size_t *got, struct cv_
 			    .msg_control = c.space,
 			    .msg_controllen = sizeof(c.space) };
 	ssize_t n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	int err;
 
 	if (n < 0)
 		return errno == EAGAIN ? 0 : -errno;
-	if (!take_control(&m, *got == 0 ? fds : NULL))
-		return -EBADMSG;
+	err = take_control(&m, *got == 0 ? fds : NULL);
+	if (err)
+		return err;
 	if (n == 0)
 		return *got == 0 ? -ENODATA : -EBADMSG;
 	*got += (size_t)n;

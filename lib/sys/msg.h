@@ -42,8 +42,8 @@ int cv_msg_send(int sock, struct iovec *iov, unsigned int n_iov, const int *fds,
  * Receives exactly @len bytes. Descriptors are taken only with the bytes that are
  * received first, and only if @fds is not NULL (it is empty before). 0; -ENODATA
  * when the peer closed before the first byte; -EBADMSG when it closed in the middle
- * or sent descriptors it should not; -ETIMEDOUT; or the system's error. On failure
- * @fds is empty.
+ * or sent descriptors it should not; -EMFILE when this process can take no more of them;
+ * -ETIMEDOUT; or the system's error. On failure @fds is empty.
  */
 int cv_msg_recv(int sock, void *buf, size_t len, struct cv_msg_fds *fds,
 		uint64_t deadline) CV_MUST_CHECK;

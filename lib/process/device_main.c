@@ -49,13 +49,13 @@ struct device {
 
 /* ---- to the parent ---- */
 
-static int send_frame(struct device *d, struct cv_buf *b)
+static int send_frame(struct device *d, struct cv_buf *b, const int *fds, unsigned int n_fds)
 {
 	int err = b->failed ? -ENOMEM : 0;
 
 	pthread_mutex_lock(&d->send_lock);
 	err = err
-		      ?: cv_msg_send_frame(d->control, b->data, (uint32_t)b->len, NULL, 0,
+		      ?: cv_msg_send_frame(d->control, b->data, (uint32_t)b->len, fds, n_fds,
 					   cv_msg_deadline(ANSWER_MS));
 	pthread_mutex_unlock(&d->send_lock);
 	cv_buf_fini(b);
@@ -67,7 +67,7 @@ static int send_result(struct device *d, enum cv_process_frame type, int result,
 	struct cv_buf b = { 0 };
 
 	cv_frame_put_result(&b, type, result, text);
-	return send_frame(d, &b);
+	return send_frame(d, &b, NULL, 0);
 }
 
 static void log_to_parent(void *user, enum vm_log_level level, const char *text)
@@ -77,7 +77,7 @@ static void log_to_parent(void *user, enum vm_log_level level, const char *text)
 	cv_frame_begin(&b, CV_PROCESS_LOG);
 	cv_buf_u8(&b, (uint8_t)level);
 	cv_frame_text(&b, text);
-	cv_ignore(send_frame(user, &b)); /* a parent that does not listen misses it */
+	cv_ignore(send_frame(user, &b, NULL, 0)); /* a parent that does not listen misses it */
 }
 
 /* ---- from the parent ---- */
@@ -107,6 +107,15 @@ static void on_control(struct device *d, struct cv_frame *f)
 		cv_loop_stop(d->loop);
 }
 
+static void on_ping(struct device *d)
+{
+	struct cv_buf alive = { 0 };
+
+	cv_frame_begin(&alive, CV_PROCESS_ALIVE);
+	if (send_frame(d, &alive, NULL, 0))
+		cv_loop_stop(d->loop);
+}
+
 /* The parent is trusted to send whole frames. */
 static void on_frame(struct cv_watch *w, uint32_t events CV_UNUSED)
 {
@@ -115,10 +124,16 @@ static void on_frame(struct cv_watch *w, uint32_t events CV_UNUSED)
 	int err = cv_msg_recv_frame(d->control, d->frame, CV_PROCESS_FRAME_MAX, &f.len, NULL,
 				    cv_msg_deadline(ANSWER_MS));
 
-	if (!err && cv_frame_u8(&f) == CV_PROCESS_CONTROL)
+	switch (err ? 0 : cv_frame_u8(&f)) {
+	case CV_PROCESS_CONTROL:
 		on_control(d, &f);
-	else
-		cv_loop_stop(d->loop); /* told to end, or the parent has gone */
+		break;
+	case CV_PROCESS_PING:
+		on_ping(d);
+		break;
+	default: /* told to end, or the parent has gone */
+		cv_loop_stop(d->loop);
+	}
 }
 
 static int receive_start(struct device *d, struct vm_error *e)
@@ -254,18 +269,32 @@ static int make_loop(struct device *d, struct vm_error *e)
 		   : 0;
 }
 
+/* The parent's from now on: in this process nobody may have it. */
+static int send_listener(struct device *d, int listener)
+{
+	struct cv_buf b = { 0 };
+	int err;
+
+	cv_frame_begin(&b, CV_PROCESS_SEALED);
+	err = send_frame(d, &b, &listener, 1);
+	close(listener);
+	return err;
+}
+
 static int close_jail(struct device *d, struct vm_error *e)
 {
 	struct cv_seccomp filter = { .n = (uint16_t)d->start.n_filter };
-	int err;
+	int err, listener;
 
 	filter.insns = malloc(filter.n * sizeof(*filter.insns) + 1);
 	if (!filter.insns)
 		return cv_err(e, -ENOMEM, "%s: out of memory", d->start.cls);
 	if (filter.n > 0)
 		memcpy(filter.insns, d->start.filter, filter.n * sizeof(*filter.insns));
-	err = cv_sandbox_seal(&d->start.jail, &filter, e);
+	err = cv_sandbox_seal(&d->start.jail, &filter, &listener, e);
 	cv_seccomp_fini(&filter);
+	if (!err && listener >= 0)
+		err = send_listener(d, listener);
 	return err;
 }
 
@@ -319,7 +348,7 @@ int cv_device_main(int control)
 		cv_ignore(send_result(&d, CV_PROCESS_FAILED, err, e.text));
 	} else {
 		cv_frame_begin(&ready, CV_PROCESS_READY);
-		err = send_frame(&d, &ready) ?: cv_loop_run(d.loop);
+		err = send_frame(&d, &ready, NULL, 0) ?: cv_loop_run(d.loop);
 	}
 	tear_down(&d);
 	return err ? 1 : 0;

@@ -1,233 +1,38 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A device process from its parent's side: start, questions, watch, end. */
-#include "process/process.h"
+/* A device process from its parent's side: start, questions, end. */
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <crosvm/version.h>
 
-#include "base/endian.h"
-#include "process/protocol.h"
+#include "process/process_impl.h"
+#include "sandbox/bpf.h"
 #include "sandbox/seccomp.h"
 #include "virtio/vq.h"
 
 #define DEFAULT_TIMEOUT_MS 5000u
-/* How long a device may take to write out what it holds when it is told to end. */
 /* Programs, libraries, stacks, rings. */
 #define OTHER_SPACE (256ull << 20)
-#define END_MS	    2000u
+/* How long a device may take to write out what it holds when it is told to end. */
+#define END_MS 2000u
 /* How long it may take from a closed socket to the end of its process. */
 #define LAST_MS 500
-/* Messages of a process that are passed on in a second. */
-#define MAX_LOGS 16u
-#define NS_PER_S 1000000000ull
 
-struct cv_process {
-	struct cv_process_config config;
-	struct cv_jail jail;
-	struct cv_child child;
-	struct cv_fd control;
-	struct cv_watch exit_watch, control_watch;
-	uint64_t log_second; /* of the loop's clock */
-	unsigned int n_logs; /* passed on in that second */
-	bool killed;	     /* not worth a word at its end */
-	/* the frame being received: its length, then its bytes */
-	struct le32 prefix;
-	size_t got, got_body;
-	uint8_t *frame; /* CV_PROCESS_FRAME_MAX bytes */
-};
-
-static const char *name_of(const struct cv_process *c)
+unsigned int cv_process_timeout(const struct cv_process *c)
 {
-	return c->config.cls->name;
-}
-
-static unsigned int timeout_of(const struct cv_process_host *host)
-{
-	return host->timeout_ms ?: DEFAULT_TIMEOUT_MS;
+	return c->config.host->timeout_ms ?: DEFAULT_TIMEOUT_MS;
 }
 
 static uint64_t deadline_of(const struct cv_process *c)
 {
-	return cv_msg_deadline(timeout_of(c->config.host));
-}
-
-/* ---- frames ---- */
-
-static int send_frame(struct cv_process *c, struct cv_buf *b, const int *fds, unsigned int n_fds,
-		      uint64_t deadline)
-{
-	int err = b->failed ? -ENOMEM : 0;
-
-	if (!err && b->len > CV_PROCESS_FRAME_MAX)
-		err = -EMSGSIZE;
-	err = err
-		      ?: cv_msg_send_frame(cv_fd_get(&c->control), b->data, (uint32_t)b->len, fds,
-					   n_fds, deadline);
-	cv_buf_fini(b);
-	return err;
-}
-
-/* What a process says ends on terminals and in files: no line breaks, nothing that a terminal obeys. */
-static void print_clean(char *to, size_t size, const char *from)
-{
-	snprintf(to, size, "%s", from);
-	for (; *to; to++)
-		if ((unsigned char)*to < ' ' || *to == 0x7f)
-			*to = '?';
-}
-
-/* What the process has to say goes to the VM's log, but no flood of it. */
-static void pass_log(struct cv_process *c, struct cv_frame *f)
-{
-	unsigned int level = cv_frame_u8(f);
-	const char *text = cv_frame_get_text(f);
-	uint64_t second = cv_loop_now(c->config.loop) / NS_PER_S;
-	char clean[900];
-
-	if (!cv_frame_ended(f) || level < VM_LOG_ERROR || level > VM_LOG_DEBUG)
-		return;
-	if (second != c->log_second) {
-		c->log_second = second;
-		c->n_logs = 0;
-	}
-	if (c->n_logs++ >= MAX_LOGS)
-		return;
-	print_clean(clean, sizeof(clean), text);
-	cv_log(c->config.log, (enum vm_log_level)level, "%s", clean);
-}
-
-/* Takes what is there without waiting: 1 with a whole frame, 0 when more is to come, or -errno. */
-static int next_frame(struct cv_process *c, struct cv_frame *f)
-{
-	int sock = cv_fd_get(&c->control), r = 1;
-	uint32_t len;
-
-	if (c->got < sizeof(c->prefix))
-		r = cv_msg_recv_some(sock, &c->prefix, sizeof(c->prefix), &c->got, NULL);
-	if (r != 1)
-		return r;
-	len = le32_get(c->prefix);
-	if (len == 0 || len > CV_PROCESS_FRAME_MAX)
-		return -EBADMSG;
-	r = cv_msg_recv_some(sock, c->frame, len, &c->got_body, NULL);
-	if (r != 1)
-		return r;
-	c->got = c->got_body = 0;
-	*f = (struct cv_frame){ .data = c->frame, .len = len };
-	return 1;
-}
-
-/* False at the deadline, also when input never ends. */
-static bool wait_input(const struct cv_process *c, uint64_t deadline)
-{
-	struct pollfd p = { .fd = cv_fd_get(&c->control), .events = POLLIN };
-	uint64_t now = cv_msg_deadline(0);
-
-	if (now >= deadline)
-		return false;
-	poll(&p, 1, (int)cv_min((deadline - now) / 1000000 + 1, (uint64_t)INT32_MAX));
-	return true;
-}
-
-/* The answer of one of two types: 0 if @good, 1 if @bad; its messages meanwhile are passed on. */
-static int recv_answer(struct cv_process *c, enum cv_process_frame good, enum cv_process_frame bad,
-		       struct cv_frame *f, uint64_t deadline)
-{
-	for (;;) {
-		int r = next_frame(c, f);
-		uint8_t type = r == 1 ? cv_frame_u8(f) : 0;
-
-		if (r < 0)
-			return r;
-		if (r == 1 && type != CV_PROCESS_LOG)
-			return type == good ? 0 : type == bad ? 1 : -EBADMSG;
-		if (r == 1)
-			pass_log(c, f);
-		if (!wait_input(c, deadline))
-			return -ETIMEDOUT;
-	}
-}
-
-/* ---- watching ---- */
-
-static void describe_end(const struct cv_child_end *end, char *text, size_t size)
-{
-	if (end->signal == SIGSYS)
-		snprintf(text, size,
-			 "its seccomp policy killed it for a system call that it does not allow");
-	else if (end->signal)
-		snprintf(text, size, "it was killed by signal %d (%s)", end->signal,
-			 strsignal(end->signal));
-	else if (end->status >= 0)
-		snprintf(text, size, "it exited with status %d", end->status);
-	else
-		snprintf(text, size, "it ended, and somebody else has taken its status");
-}
-
-/* Why it ended, perhaps. */
-static void pass_last_words(struct cv_process *c)
-{
-	struct cv_frame f;
-
-	for (unsigned int i = 0; i < MAX_LOGS && next_frame(c, &f) == 1; i++)
-		if (cv_frame_u8(&f) == CV_PROCESS_LOG)
-			pass_log(c, &f);
-}
-
-static void on_exit_event(struct cv_watch *w, uint32_t events CV_UNUSED)
-{
-	struct cv_process *c = cv_container_of(w, struct cv_process, exit_watch);
-	struct cv_child_end end;
-	char why[160];
-
-	if (!cv_child_ended(&c->child, false, &end))
-		return;
-	cv_watch_remove(&c->exit_watch);
-	cv_watch_remove(&c->control_watch);
-	pass_last_words(c);
-	describe_end(&end, why, sizeof(why));
-	c->config.died(c->config.ctx, c->config.foreign && end.status == 0 ? NULL : why);
-}
-
-/* Only messages come unasked; a process that breaks the rules is ended. */
-static void on_control_event(struct cv_watch *w, uint32_t events CV_UNUSED)
-{
-	struct cv_process *c = cv_container_of(w, struct cv_process, control_watch);
-	struct cv_frame f;
-	int r = next_frame(c, &f);
-
-	if (r == 0)
-		return;
-	if (r == 1 && cv_frame_u8(&f) == CV_PROCESS_LOG) {
-		pass_log(c, &f);
-		return;
-	}
-	cv_watch_remove(w);
-	if (r == -ENODATA)
-		return; /* it is about to end: the other watch tells */
-	cv_log_warn(c->config.log, "%s: its process says what it may not, and is ended",
-		    name_of(c));
-	cv_child_kill(&c->child);
-}
-
-static int watch(struct cv_process *c)
-{
-	int err;
-
-	c->exit_watch.fn = on_exit_event;
-	c->control_watch.fn = on_control_event;
-	err = cv_watch_add(c->config.loop, &c->exit_watch, cv_fd_get(&c->child.pidfd), EPOLLIN);
-	return err
-		       ?: cv_watch_add(c->config.loop, &c->control_watch, cv_fd_get(&c->control),
-				       EPOLLIN);
+	return cv_msg_deadline(cv_process_timeout(c));
 }
 
 /* ---- start ---- */
@@ -240,7 +45,7 @@ static int send_start(struct cv_process *c, const struct cv_seccomp *filter, int
 	CV_AUTO_FREE char *options = NULL;
 	struct cv_start_frame start = {
 		.version = VM_VERSION_STRING,
-		.cls = name_of(c),
+		.cls = cv_process_name(c),
 		.packed = config->packed,
 		.poll = config->poll,
 		.foreign = config->foreign,
@@ -261,37 +66,44 @@ static int send_start(struct cv_process *c, const struct cv_seccomp *filter, int
 		return cv_err(e, -E2BIG,
 			      "%s: it has %u open files, a device process takes %u; use fewer or "
 			      "sandbox=off",
-			      name_of(c), start.n_files, CV_PROCESS_MAX_FILES);
+			      cv_process_name(c), start.n_files, CV_PROCESS_MAX_FILES);
 	start.options = options;
 	for (unsigned int i = 0; i < start.n_files; i++) {
 		start.files[i] = files[i];
 		fds[1 + i] = files[i].fd;
 	}
 	cv_frame_put_start(&b, &start);
-	err = send_frame(c, &b, fds, 1 + start.n_files, deadline_of(c));
+	err = cv_process_send(c, &b, fds, 1 + start.n_files, deadline_of(c));
 	if (err == -EPIPE || err == -ECONNRESET)
 		return 0; /* it has ended already; cv_process_ready() tells how */
-	return err ? cv_err(e, err, "%s: its process cannot be told what to do: %s", name_of(c),
-			    strerror(-err))
+	return err ? cv_err(e, err, "%s: its process cannot be told what to do: %s",
+			    cv_process_name(c), strerror(-err))
 		   : 0;
 }
 
-static int open_program(const struct cv_process *c, struct vm_error *e)
+/* Once: a process that is started again is of the same program, whatever has become of the file. */
+static int open_program(struct cv_process *c, struct vm_error *e)
 {
-	const char *path = c->config.host->program;
-	int err, fd = open(path, O_PATH | O_CLOEXEC);
+	struct cv_process_host *host = c->config.host;
+	const char *path = host->program;
+	int err, fd = cv_fd_get(&host->opened);
 
 	if (fd >= 0)
-		return fd;
+		return 0;
+	fd = open(path, O_PATH | O_CLOEXEC);
+	if (fd >= 0) {
+		cv_fd_set(&host->opened, fd);
+		return 0;
+	}
 	err = -errno;
 	if (err != -ENOENT)
 		return cv_err_os(e, err,
 				 "%s: the program of device processes, '%s', cannot be opened",
-				 name_of(c), path);
+				 cv_process_name(c), path);
 	return cv_err(e, err,
 		      "%s: the program of device processes, '%s', is not there; install it, or run "
 		      "the device in this process (sandbox=off)",
-		      name_of(c), path);
+		      cv_process_name(c), path);
 }
 
 static int spawn(struct cv_process *c, int control, struct vm_error *e)
@@ -299,19 +111,16 @@ static int spawn(struct cv_process *c, int control, struct vm_error *e)
 	char arg[64], name[] = "crosvm-device";
 	char *const argv[] = { name, arg, NULL };
 	const int fds[] = { -1, -1, -1, control };
-	CV_AUTO_FD int program = open_program(c, e);
 	const struct cv_spawn spawn = { .jail = &c->jail,
-					.program_fd = program,
+					.program_fd = cv_fd_get(&c->config.host->opened),
 					.argv = argv,
 					.fds = fds,
 					.n_fds = CV_LEN(fds) };
 	int err;
 
-	if (program < 0)
-		return program;
-	snprintf(arg, sizeof(arg), CV_PROCESS_ARG "%s", name_of(c));
+	snprintf(arg, sizeof(arg), CV_PROCESS_ARG "%s", cv_process_name(c));
 	err = cv_sandbox_spawn(&c->child, &spawn, e);
-	return err ? cv_err_prefix(e, err, "%s", name_of(c)) : 0;
+	return err ? cv_err_prefix(e, err, "%s", cv_process_name(c)) : 0;
 }
 
 /* Room for the chains of all queues at their largest, which is reserved and seldom used. */
@@ -341,7 +150,7 @@ static int make_process(struct cv_process *c, struct vm_error *e)
 	bound_memory(c);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0) {
 		err = -errno;
-		return cv_err_os(e, err, "%s: a socket cannot be made", name_of(c));
+		return cv_err_os(e, err, "%s: a socket cannot be made", cv_process_name(c));
 	}
 	cv_fd_set(&c->control, fds[0]);
 	err = spawn(c, fds[1], e);
@@ -349,22 +158,82 @@ static int make_process(struct cv_process *c, struct vm_error *e)
 	return err;
 }
 
+/* What forbids even this would leave the process waiting for a judge that it cannot call. */
+static int check_filter(const struct cv_seccomp *filter, const char *policy, struct vm_error *e)
+{
+	const struct seccomp_data call = { .nr = SYS_sendmsg,
+					   .arch = CV_SECCOMP_ARCH,
+					   .args[2] = MSG_NOSIGNAL | MSG_DONTWAIT };
+	uint32_t outcomes = 0;
+	int err = cv_bpf_run(filter->insns, filter->n, &call, sizeof(call), &outcomes, NULL);
+
+	if (err || outcomes == CV_BPF_REFUSE)
+		return cv_err(
+			e, -EINVAL,
+			"seccomp: the policy '%s' does not allow sendmsg, without which a device "
+			"process cannot speak to its parent; add 'sendmsg: 1'",
+			policy);
+	return 0;
+}
+
+static int make_filter(struct cv_process_host *host, struct cv_seccomp *filter, const char *policy,
+		       struct vm_error *e)
+{
+	int err = cv_seccomp_get(filter, host->policy_dir, policy, e)
+			  ?: check_filter(filter, policy, e);
+
+	if (err)
+		cv_seccomp_fini(filter);
+	else if (host->log_failures)
+		cv_seccomp_log_failures(filter);
+	return err;
+}
+
+/* Compiled once, for all processes with that policy. */
+static int find_filter(struct cv_process *c, const struct cv_seccomp **filter, struct vm_error *e)
+{
+	static const struct cv_seccomp none;
+	struct cv_process_host *host = c->config.host;
+	const char *policy = c->config.cls->policy;
+	unsigned int i = 0;
+	int err;
+
+	*filter = &none;
+	if (!(host->mechanisms & CV_JAIL_SECCOMP))
+		return 0;
+	while (i < host->n_filters && strcmp(host->filters[i].policy, policy) != 0)
+		i++;
+	if (i == CV_LEN(host->filters))
+		return cv_err(e, -E2BIG, "%s: there are more than %u policies", cv_process_name(c),
+			      i);
+	if (i == host->n_filters) {
+		err = make_filter(host, &host->filters[i].filter, policy, e);
+		if (err)
+			return err;
+		host->filters[i].policy = policy;
+		host->n_filters++;
+	}
+	*filter = &host->filters[i].filter;
+	return 0;
+}
+
+void cv_process_host_fini(struct cv_process_host *host)
+{
+	while (host->n_filters > 0)
+		cv_seccomp_fini(&host->filters[--host->n_filters].filter);
+	cv_fd_close(&host->opened);
+}
+
 static int start(struct cv_process *c, int data, struct vm_error *e)
 {
-	const struct cv_process_host *host = c->config.host;
-	struct cv_seccomp filter = { 0 };
-	int err = 0;
+	const struct cv_seccomp *filter;
+	int err;
 
 	c->frame = malloc(CV_PROCESS_FRAME_MAX);
 	if (!c->frame)
-		return cv_err(e, -ENOMEM, "%s: out of memory", name_of(c));
-	if (host->mechanisms & CV_JAIL_SECCOMP)
-		err = cv_seccomp_get(&filter, host->policy_dir, c->config.cls->policy, e);
-	if (!err && host->log_failures)
-		cv_seccomp_log_failures(&filter);
-	err = err ?: make_process(c, e) ?: send_start(c, &filter, data, e);
-	cv_seccomp_fini(&filter);
-	return err;
+		return cv_err(e, -ENOMEM, "%s: out of memory", cv_process_name(c));
+	err = find_filter(c, &filter, e) ?: open_program(c, e);
+	return err ?: make_process(c, e) ?: send_start(c, filter, data, e);
 }
 
 int cv_process_start(struct cv_process **child, const struct cv_process_config *config, int data,
@@ -394,40 +263,47 @@ static int fail_start(struct cv_process *c, int got, struct cv_frame *f, struct 
 
 	if (got == 1) {
 		code = (int)cv_frame_u32(f);
-		print_clean(why, sizeof(why), cv_frame_get_text(f));
+		cv_process_print(why, sizeof(why), cv_frame_get_text(f));
 		if (cv_frame_ended(f) && why[0] && code < 0 && code > -4096)
 			return cv_err(e, code, "%s", why);
 		got = -EBADMSG;
 	}
-	if (got == -ETIMEDOUT)
+	if (got == -ETIMEDOUT && !c->condemned)
 		return cv_err(e, got,
 			      "%s: its process is not ready after %u ms; is the host overloaded?",
-			      name_of(c), timeout_of(c->config.host));
-	if (got != -ENODATA && got != -ECONNRESET)
+			      cv_process_name(c), cv_process_timeout(c));
+	if (got == -EMFILE)
+		return cv_err_os(e, got, "%s: what its process sends cannot be taken",
+				 cv_process_name(c));
+	if (got != -ENODATA && got != -ECONNRESET && !c->condemned)
 		return cv_err(e, -EPROTO,
 			      "%s: '%s' does not speak as a device process of crosvm %s; name its "
 			      "crosvm-device",
-			      name_of(c), c->config.host->program, VM_VERSION_STRING);
+			      cv_process_name(c), c->config.host->program, VM_VERSION_STRING);
 	/* it has closed its socket at least */
 	poll(&(struct pollfd){ .fd = cv_fd_get(&c->child.pidfd), .events = POLLIN }, 1, LAST_MS);
-	if (cv_child_ended(&c->child, false, &end))
-		describe_end(&end, why, sizeof(why));
+	if (c->condemned)
+		snprintf(why, sizeof(why), "%s", c->why);
+	else if (cv_child_ended(&c->child, false, &end))
+		cv_process_describe_end(&end, why, sizeof(why));
 	else
 		snprintf(why, sizeof(why), "it closed its socket, and runs on");
-	return cv_err(e, -ECHILD, "%s: its process ended before it was ready: %s", name_of(c), why);
+	return cv_err(e, -ECHILD, "%s: its process ended before it was ready: %s",
+		      cv_process_name(c), why);
 }
 
 int cv_process_ready(struct cv_process *c, struct vm_error *e)
 {
 	struct cv_frame f;
-	int err = recv_answer(c, CV_PROCESS_READY, CV_PROCESS_FAILED, &f, deadline_of(c));
+	int err = cv_process_answer(c, CV_PROCESS_READY, CV_PROCESS_FAILED, &f, deadline_of(c));
 
 	if (err) {
 		c->killed = true;
 		return fail_start(c, err, &f, e);
 	}
-	err = watch(c);
-	return err ? cv_err(e, err, "%s: its process cannot be watched: %s", name_of(c),
+	c->ready = true;
+	err = cv_process_watch(c);
+	return err ? cv_err(e, err, "%s: its process cannot be watched: %s", cv_process_name(c),
 			    strerror(-err))
 		   : 0;
 }
@@ -446,12 +322,13 @@ int cv_process_control(struct cv_process *c, const char *op, const char *args, c
 	cv_frame_begin(&b, CV_PROCESS_CONTROL);
 	cv_frame_text(&b, op);
 	cv_frame_text(&b, args);
-	err = send_frame(c, &b, NULL, 0, deadline_of(c));
-	err = err ?: recv_answer(c, CV_PROCESS_DONE, CV_PROCESS_DONE, &f, deadline_of(c));
+	err = cv_process_send(c, &b, NULL, 0, deadline_of(c));
+	err = err ?: cv_process_answer(c, CV_PROCESS_DONE, CV_PROCESS_DONE, &f, deadline_of(c));
 	if (err) {
 		/* a late answer would be taken for the next one's */
-		cv_child_kill(&c->child);
-		return cv_err(e, err, "%s: its process %s to '%s', and is ended", name_of(c),
+		cv_process_condemn(c, "it did not answer to '%s', and was ended", op);
+		return cv_err(e, err, "%s: its process %s to '%s', and is ended",
+			      cv_process_name(c),
 			      err == -ETIMEDOUT ? "does not answer in time"
 			      : err == -EBADMSG ? "gives an answer that cannot be"
 						: "gives no answer",
@@ -460,11 +337,11 @@ int cv_process_control(struct cv_process *c, const char *op, const char *args, c
 	result = (int)cv_frame_u32(&f);
 	text = cv_frame_get_text(&f);
 	if (!cv_frame_ended(&f) || result < -4095 || (result < 0 && !text[0])) {
-		cv_child_kill(&c->child);
+		cv_process_condemn(c, "it answered nonsense to '%s', and was ended", op);
 		return cv_err(e, -EPROTO, "%s: its process answers nonsense to '%s', and is ended",
-			      name_of(c), op);
+			      cv_process_name(c), op);
 	}
-	print_clean(clean, sizeof(clean), text);
+	cv_process_print(clean, sizeof(clean), text);
 	if (result < 0)
 		return cv_err(e, result, "%.480s", clean);
 	snprintf(reply, size, "%s", clean);
@@ -484,8 +361,8 @@ static void end_politely(struct cv_process *c)
 	struct cv_frame f;
 
 	cv_frame_begin(&b, CV_PROCESS_STOP);
-	if (send_frame(c, &b, NULL, 0, deadline) == 0)
-		cv_ignore(recv_answer(c, CV_PROCESS_DONE, CV_PROCESS_DONE, &f, deadline));
+	if (cv_process_send(c, &b, NULL, 0, deadline) == 0)
+		cv_ignore(cv_process_answer(c, CV_PROCESS_DONE, CV_PROCESS_DONE, &f, deadline));
 }
 
 void cv_process_kill(struct cv_process *c)
@@ -499,11 +376,14 @@ void cv_process_destroy(struct cv_process *c)
 {
 	if (!c)
 		return;
-	cv_watch_remove(&c->exit_watch);
-	cv_watch_remove(&c->control_watch);
-	if (c->child.pid > 0 && !c->killed)
+	cv_process_unwatch(c);
+	c->config.alive = NULL;
+	if (c->child.pid > 0 && !c->killed && !c->condemned)
 		end_politely(c);
+	cv_process_unwatch(c); /* it may have been condemned meanwhile */
 	cv_child_fini(&c->child);
+	cv_msg_fds_close(&c->fds);
+	cv_fd_close(&c->listener);
 	cv_fd_close(&c->control);
 	free(c->frame);
 	free(c);

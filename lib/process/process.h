@@ -11,10 +11,13 @@
 
 #include "core/dev.h"
 #include "sandbox/sandbox.h"
+#include "sandbox/seccomp.h"
 #include "sys/fd.h"
 #include "sys/loop.h"
 
 struct cv_process;
+
+#define CV_PROCESS_MAX_POLICIES 32
 
 /* What all device processes of a VM have in common. */
 struct cv_process_host {
@@ -23,11 +26,21 @@ struct cv_process_host {
 	const char *policy_dir;	 /* NULL: the policies built in */
 	uint32_t mechanisms;	 /* a mask of enum cv_mechanism */
 	bool log_failures;	 /* seccomp logs instead of killing */
-	unsigned int timeout_ms; /* for the start, and for one answer; 0: 5000 */
+	unsigned int timeout_ms; /* for the start, one answer, a sign of life; 0: 5000 */
+	/* from here on: zeroed first, kept for all processes to come */
+	struct cv_fd opened; /* the program */
+	unsigned int n_filters;
+	struct {
+		const char *policy;
+		struct cv_seccomp filter;
+	} filters[CV_PROCESS_MAX_POLICIES];
 };
 
+/* Frees what is kept there; no process is left. */
+void cv_process_host_fini(struct cv_process_host *host);
+
 struct cv_process_config {
-	const struct cv_process_host *host; /* outlives the child */
+	struct cv_process_host *host; /* outlives the child */
 	const struct cv_class *cls;
 	const void *config; /* of the class; its files are duplicated into the process */
 	bool packed, poll;
@@ -40,6 +53,8 @@ struct cv_process_config {
 	/* the process has ended by itself, @why says how, or is NULL when a foreign front
 	 * end has gone; in the loop, after which only cv_process_destroy() may be called */
 	void (*died)(void *ctx, const char *why);
+	/* it gave the sign of life that cv_process_check() asked for; in the loop; may be NULL */
+	void (*alive)(void *ctx);
 	void *ctx;
 };
 
@@ -57,6 +72,16 @@ int cv_process_ready(struct cv_process *child, struct vm_error *e) CV_MUST_CHECK
 /* Runs a control operation of the class there, as cv_vslot_ops.control. */
 int cv_process_control(struct cv_process *child, const char *op, const char *args, char *reply,
 		       size_t size, struct vm_error *e) CV_MUST_CHECK;
+
+/*
+ * Asks for a sign of life, unless one is awaited. Without one within the host's
+ * timeout the process is ended, and died() says that it has hung.
+ */
+void cv_process_check(struct cv_process *child);
+
+/* Something speaks for its end: died() comes in a moment, with the reason that the kernel gives by
+ * then, or else with @why. */
+void cv_process_suspect(struct cv_process *child, const char *why);
 
 /* Ends it without asking: it is of no use any more. Its died() may come still, and
  * cv_process_destroy() does not wait. */

@@ -4,8 +4,10 @@
  * socket: frames (sys/msg.h) of a type byte and fields. The virtio device
  * itself is reached by vhost-user on a socket of its own.
  *
- *   parent -> child   START with the device's files, CONTROL, STOP
- *   child -> parent   READY or FAILED, DONE (after a CONTROL); LOG at any time
+ *   parent -> child   START with the device's files, CONTROL, PING, STOP
+ *   child -> parent   SEALED with the listener of its seccomp filter, if it has one;
+ *                     READY or FAILED; DONE after a CONTROL, ALIVE after a PING;
+ *                     LOG at any time
  *
  * Both ends come from one build: START carries its version, nothing else is
  * negotiated. Neither end trusts the other's frames.
@@ -34,6 +36,9 @@ enum cv_process_frame {
 	CV_PROCESS_FAILED,
 	CV_PROCESS_DONE,
 	CV_PROCESS_LOG,
+	CV_PROCESS_SEALED,
+	CV_PROCESS_PING,
+	CV_PROCESS_ALIVE,
 };
 
 /* All that a device's process is told. */

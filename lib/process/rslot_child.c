@@ -9,17 +9,12 @@
 
 #include "process/regs_client.h"
 
-/* The socket fails a moment before the process is seen to end, if it ends: that moment is given, so
- * that the message says why. */
-#define LOST_NS 100000000ull
-
 struct cv_rslot_child {
 	struct cv_rslot slot;
 	struct cv_rslot_child_config config;
 	struct cv_regs_client *client;
 	struct cv_process *process;
 	struct cv_task lost; /* a vCPU has lost the device */
-	struct cv_timer end; /* whether the process lives still */
 	const char *why;     /* it was lost; written before the task is posted */
 	bool finished;
 };
@@ -84,9 +79,10 @@ static const struct cv_rslot_ops child_ops = {
 
 /* ---- the end of the process ---- */
 
-static void end(struct cv_rslot_child *s, const char *why)
+static void on_died(void *ctx, const char *why)
 {
-	cv_timer_cancel(&s->end);
+	struct cv_rslot_child *s = ctx;
+
 	cv_regs_client_give_up(s->client);
 	cv_process_destroy(s->process);
 	s->process = NULL;
@@ -94,11 +90,6 @@ static void end(struct cv_rslot_child *s, const char *why)
 		    "%s: its process has died, the guest has lost the device: %.200s", name_of(s),
 		    why);
 	s->config.died(s->config.ctx, why);
-}
-
-static void on_died(void *ctx, const char *why)
-{
-	end(ctx, why);
 }
 
 /* In a vCPU's thread. */
@@ -115,17 +106,7 @@ static void on_lost_task(struct cv_task *t)
 	struct cv_rslot_child *s = cv_container_of(t, struct cv_rslot_child, lost);
 
 	if (s->process)
-		cv_timer_set(s->config.loop, &s->end, cv_loop_now(s->config.loop) + LOST_NS);
-}
-
-static void on_end_timer(struct cv_timer *t)
-{
-	struct cv_rslot_child *s = cv_container_of(t, struct cv_rslot_child, end);
-
-	if (!s->process)
-		return;
-	cv_process_kill(s->process);
-	end(s, s->why);
+		cv_process_suspect(s->process, s->why);
 }
 
 /* ---- making and ending ---- */
@@ -167,7 +148,6 @@ int cv_rslot_child_create(struct cv_rslot_child **child, const struct cv_rslot_c
 	s->slot = (struct cv_rslot){ .ops = &child_ops, .span = config->cls->regs->span };
 	s->config = *config;
 	s->lost.fn = on_lost_task;
-	s->end.fn = on_end_timer;
 	err = start(s, e);
 	if (err) {
 		cv_rslot_child_destroy(s);
@@ -207,7 +187,6 @@ void cv_rslot_child_destroy(struct cv_rslot_child *s)
 	if (s->finished && s->process && !cv_regs_client_connected(s->client))
 		cv_process_kill(s->process);
 	cv_task_cancel(&s->lost);
-	cv_timer_cancel(&s->end);
 	cv_process_destroy(s->process);
 	cv_regs_client_destroy(s->client);
 	free(s);

@@ -17,7 +17,7 @@
 struct cv_rslot_child;
 
 struct cv_rslot_child_config {
-	const struct cv_process_host *host; /* outlives the slot */
+	struct cv_process_host *host; /* outlives the slot */
 	const struct cv_class *cls;
 	const void *config; /* of the class; outlives the slot */
 	uint64_t memory;    /* bytes that the guest has */

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "process/watchdog.h"
 #include "vhost/user_frontend.h"
 #include "virtio/virtio.h"
 
@@ -15,17 +16,14 @@
 #define MAX_RESTARTS	 5u
 #define RESTART_WINDOW	 10000000000ull /* ns */
 #define FRONTEND_TIMEOUT 2000u		/* ms */
-/* The socket fails a moment before the process is seen to end, if it ends: that moment is given, so
- * that the message says why. */
-#define LOST_NS 100000000ull
 
 struct cv_vslot_child {
 	struct cv_vslot slot;
 	struct cv_vslot_child_config config;
 	struct cv_vslot *front;
 	struct cv_process *child;
-	struct cv_fd data;     /* our end of the data socket, until the front end takes it */
-	struct cv_timer lost;  /* the front end has no peer; whether the process lives still */
+	struct cv_fd data; /* our end of the data socket, until the front end takes it */
+	struct cv_watchdog watchdog;
 	uint64_t window_begin; /* of the restarts counted in n_restarts */
 	unsigned int n_restarts;
 };
@@ -62,13 +60,20 @@ static int child_slot_start(struct cv_vslot *slot, uint64_t features,
 {
 	struct cv_vslot *front = from_slot(slot)->front;
 
-	return front->ops->start(front, features, queues);
+	int err = front->ops->start(front, features, queues);
+
+	for (unsigned int i = 0; i < slot->n_queues && !err; i++)
+		cv_watchdog_set(&from_slot(slot)->watchdog, i,
+				queues[i].ready ? queues[i].kick_fd : -1);
+	return err;
 }
 
 static void child_slot_stop(struct cv_vslot *slot, struct cv_vq_config *queues)
 {
 	struct cv_vslot *front = from_slot(slot)->front;
 
+	for (unsigned int i = 0; i < slot->n_queues; i++)
+		cv_watchdog_set(&from_slot(slot)->watchdog, i, -1);
 	front->ops->stop(front, queues);
 }
 
@@ -90,6 +95,8 @@ static void child_queue_stop(struct cv_vslot *slot, unsigned int index, struct c
 {
 	struct cv_vslot *front = from_slot(slot)->front;
 
+	if (index < slot->n_queues)
+		cv_watchdog_set(&from_slot(slot)->watchdog, index, -1);
 	front->ops->queue_stop(front, index, q);
 }
 
@@ -98,7 +105,11 @@ static int child_queue_start(struct cv_vslot *slot, unsigned int index,
 {
 	struct cv_vslot *front = from_slot(slot)->front;
 
-	return front->ops->queue_start(front, index, q);
+	int err = front->ops->queue_start(front, index, q);
+
+	if (!err)
+		cv_watchdog_set(&from_slot(slot)->watchdog, index, q->ready ? q->kick_fd : -1);
+	return err;
 }
 
 static int child_control(struct cv_vslot *slot, const char *op, const char *args, char *reply,
@@ -149,6 +160,21 @@ static const struct cv_vslot_ops child_ops = {
 
 static void on_died(void *ctx, const char *why);
 
+static void on_alive(void *ctx)
+{
+	struct cv_vslot_child *s = ctx;
+
+	cv_watchdog_arm(&s->watchdog);
+}
+
+static void on_bark(struct cv_watchdog *w)
+{
+	struct cv_vslot_child *s = cv_container_of(w, struct cv_vslot_child, watchdog);
+
+	if (s->child)
+		cv_process_check(s->child);
+}
+
 static int start_child(struct cv_vslot_child *s, struct vm_error *e)
 {
 	const struct cv_process_config config = { .host = s->config.host,
@@ -160,6 +186,7 @@ static int start_child(struct cv_vslot_child *s, struct vm_error *e)
 						  .loop = s->config.loop,
 						  .log = s->config.log,
 						  .died = on_died,
+						  .alive = on_alive,
 						  .ctx = s };
 	int fds[2], err;
 
@@ -197,6 +224,8 @@ static bool restart(struct cv_vslot_child *s)
 	int err = start_child(s, &e) ?: cv_process_ready(s->child, &e) ?:
 		  cv_vhost_frontend_reconnect(s->front, cv_fd_take(&s->data), &e);
 
+	if (!err)
+		cv_watchdog_arm(&s->watchdog);
 	if (err) {
 		cv_log_error(s->config.log, "%s: it cannot be started again: %.300s", name_of(s),
 			     e.text);
@@ -207,13 +236,13 @@ static bool restart(struct cv_vslot_child *s)
 	return !err;
 }
 
-/* The process is gone, or of no use any more. */
-static void replace(struct cv_vslot_child *s, const char *why)
+static void on_died(void *ctx, const char *why)
 {
+	struct cv_vslot_child *s = ctx;
 	bool again;
 
-	if (s->child)
-		cv_process_kill(s->child);
+	cv_watchdog_disarm(&s->watchdog);
+	cv_process_kill(s->child);
 	end_child(s);
 	/* its end may have been seen before that of its socket */
 	cv_vhost_frontend_drop(s->front);
@@ -225,28 +254,12 @@ static void replace(struct cv_vslot_child *s, const char *why)
 	s->config.died(s->config.ctx, why, again);
 }
 
-static void on_died(void *ctx, const char *why)
-{
-	struct cv_vslot_child *s = ctx;
-
-	cv_timer_cancel(&s->lost);
-	replace(s, why);
-}
-
 static void on_lost(void *ctx, struct cv_vslot *front CV_UNUSED, const char *why CV_UNUSED)
 {
 	struct cv_vslot_child *s = ctx;
 
 	if (s->child)
-		cv_timer_set(s->config.loop, &s->lost, cv_loop_now(s->config.loop) + LOST_NS);
-}
-
-static void on_lost_timer(struct cv_timer *t)
-{
-	struct cv_vslot_child *s = cv_container_of(t, struct cv_vslot_child, lost);
-
-	if (s->child && !cv_vhost_frontend_connected(s->front))
-		replace(s, "it did not answer, or answered nonsense");
+		cv_process_suspect(s->child, "it did not answer, or answered nonsense");
 }
 
 /* ---- making and ending ---- */
@@ -260,8 +273,11 @@ int cv_vslot_child_create(struct cv_vslot_child **child, const struct cv_vslot_c
 	if (!s)
 		return cv_err(e, -ENOMEM, "%s: out of memory", config->cls->name);
 	s->config = *config;
-	s->lost.fn = on_lost_timer;
-	err = start_child(s, e);
+	s->watchdog.bark = on_bark;
+	s->watchdog.loop = config->loop;
+	err = cv_watchdog_init(&s->watchdog);
+	err = err ? cv_err_os(e, err, "%s: its kicks cannot be watched", config->cls->name)
+		  : start_child(s, e);
 	if (err) {
 		cv_vslot_child_destroy(s);
 		return err;
@@ -302,6 +318,7 @@ int cv_vslot_child_finish(struct cv_vslot_child *s, struct cv_vslot **slot, stru
 	s->slot.ops = &child_ops;
 	s->front->transport = s;
 	__atomic_store_n(&s->front->event, front_event, __ATOMIC_RELEASE);
+	cv_watchdog_arm(&s->watchdog);
 	*slot = &s->slot;
 	return 0;
 }
@@ -310,7 +327,7 @@ void cv_vslot_child_destroy(struct cv_vslot_child *s)
 {
 	if (!s)
 		return;
-	cv_timer_cancel(&s->lost);
+	cv_watchdog_fini(&s->watchdog);
 	/* the front end closes the socket, on which the device stops */
 	cv_vslot_destroy(s->front);
 	end_child(s);

@@ -15,7 +15,7 @@
 struct cv_vslot_child;
 
 struct cv_vslot_child_config {
-	const struct cv_process_host *host; /* outlives the slot */
+	struct cv_process_host *host; /* outlives the slot */
 	const struct cv_class *cls;
 	const void *config; /* of the class; outlives the slot */
 	bool packed, poll;

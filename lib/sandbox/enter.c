@@ -134,14 +134,18 @@ int cv_sandbox_enter(const struct cv_jail *jail, unsigned int n_fds, struct vm_e
 	return err ?: close_the_door(e);
 }
 
-int cv_sandbox_seal(const struct cv_jail *jail, const struct cv_seccomp *seccomp,
+int cv_sandbox_seal(const struct cv_jail *jail, const struct cv_seccomp *seccomp, int *listener,
 		    struct vm_error *e)
 {
 	int err = 0;
 
+	if (listener)
+		*listener = -1;
+
 	if (jail->mechanisms & CV_JAIL_RLIMIT)
 		err = cv_jail_forbid_locking(e);
-	if (jail->mechanisms & CV_JAIL_SECCOMP)
-		err = err ?: cv_seccomp_install(seccomp, e);
-	return err;
+	if (err || !(jail->mechanisms & CV_JAIL_SECCOMP))
+		return err;
+	return listener ? cv_seccomp_install_told(seccomp, listener, e)
+			: cv_seccomp_install(seccomp, e);
 }

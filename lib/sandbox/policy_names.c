@@ -9,6 +9,7 @@
 #include <linux/fs.h>
 #include <linux/futex.h>
 #include <linux/kvm.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -123,6 +124,7 @@ static const struct constant constants[] = {
 	C(PR_SET_VMA),
 	C(RUSAGE_SELF),
 	C(RUSAGE_THREAD),
+	C(SECCOMP_IOCTL_NOTIF_RECV),
 	C(SIGABRT),
 	C(SIG_BLOCK),
 	C(SIG_SETMASK),

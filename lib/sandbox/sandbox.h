@@ -170,8 +170,11 @@ int cv_sandbox_enter(const struct cv_jail *jail, unsigned int n_fds,
  * Locks the door: no more locked memory (an io_uring counts as such, so rings
  * must have been made), and only the system calls of @seccomp, in every thread
  * there is. Each as far as the jail has rlimit and seccomp in it. 0 or -errno as above.
+ *
+ * @listener: becomes what cv_seccomp_install_told() gives, -1 for none; NULL: what
+ * is forbidden kills
  */
-int cv_sandbox_seal(const struct cv_jail *jail, const struct cv_seccomp *seccomp,
+int cv_sandbox_seal(const struct cv_jail *jail, const struct cv_seccomp *seccomp, int *listener,
 		    struct vm_error *e) CV_MUST_CHECK;
 
 #endif

@@ -4,11 +4,15 @@
 
 #include <errno.h>
 #include <linux/seccomp.h>
+#include <poll.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/str.h"
+#include "sandbox/syscalls.h"
 
 /* What cv_seccomp_compile() puts in front: the kills there are for calls of another architecture. */
 #define PROLOGUE 6u
@@ -52,26 +56,71 @@ int cv_seccomp_get(struct cv_seccomp *s, const char *dir, const char *name, stru
 	return err ?: cv_seccomp_compile(s, policy, e);
 }
 
+/* In place of the kills, but for those of the prologue. */
+static void replace_kills(struct sock_filter *insns, uint16_t n, uint32_t with)
+{
+	for (uint16_t i = PROLOGUE; i < n; i++)
+		if (insns[i].code == (BPF_RET | BPF_K) && insns[i].k == SECCOMP_RET_KILL_PROCESS)
+			insns[i].k = with;
+}
+
 void cv_seccomp_log_failures(struct cv_seccomp *s)
 {
-	for (uint16_t i = PROLOGUE; i < s->n; i++)
-		if (s->insns[i].code == (BPF_RET | BPF_K) &&
-		    s->insns[i].k == SECCOMP_RET_KILL_PROCESS)
-			s->insns[i].k = SECCOMP_RET_LOG;
+	replace_kills(s->insns, s->n, SECCOMP_RET_LOG);
+}
+
+static long load(const struct sock_filter *insns, uint16_t n, unsigned long flags)
+{
+	struct sock_fprog prog = { .len = n, .filter = (struct sock_filter *)(uintptr_t)insns };
+	long r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &prog);
+
+	return r < 0 ? -errno : r;
 }
 
 int cv_seccomp_install(const struct cv_seccomp *s, struct vm_error *e)
 {
-	struct sock_fprog prog = { .len = s->n, .filter = s->insns };
-	long r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &prog);
-	int err = r < 0 ? -errno : 0;
+	long r = load(s->insns, s->n, SECCOMP_FILTER_FLAG_TSYNC);
 
 	if (r == 0)
 		return 0;
 	if (r > 0) /* the thread that could not be brought along */
 		return cv_err(e, -ESRCH, "seccomp: thread %ld has a filter of its own", r);
-	return cv_err(e, err,
+	return cv_err(e, (int)r,
 		      "seccomp: the kernel does not take the filter: %s; it must be built with "
 		      "CONFIG_SECCOMP_FILTER, and no_new_privs must be set",
-		      strerror(-err));
+		      strerror((int)-r));
+}
+
+int cv_seccomp_install_told(const struct cv_seccomp *s, int *listener, struct vm_error *e)
+{
+	CV_AUTO_FREE struct sock_filter *insns = malloc(s->n * sizeof(*insns) + 1);
+	long r;
+
+	if (!insns)
+		return cv_err(e, -ENOMEM, "seccomp: out of memory");
+	memcpy(insns, s->insns, s->n * sizeof(*insns));
+	replace_kills(insns, s->n, SECCOMP_RET_USER_NOTIF);
+	r = load(insns, s->n,
+		 SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_TSYNC_ESRCH |
+			 SECCOMP_FILTER_FLAG_NEW_LISTENER);
+	*listener = r < 0 ? -1 : (int)r;
+	/* why it was not taken, if that is not for the listener, is found out so too */
+	return r < 0 ? cv_seccomp_install(s, e) : 0;
+}
+
+bool cv_seccomp_told(int listener, char *buf, size_t size)
+{
+	struct pollfd p = { .fd = listener, .events = POLLIN };
+	/* newer kernels may say more */
+	union {
+		struct seccomp_notif notif;
+		uint8_t room[1024];
+	} u;
+
+	memset(&u, 0, sizeof(u));
+	if (poll(&p, 1, 0) <= 0 || !(p.revents & POLLIN) ||
+	    ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &u.notif) < 0)
+		return false;
+	cv_syscall_name(cv_arch_native(), u.notif.data.nr, buf, size);
+	return true;
 }

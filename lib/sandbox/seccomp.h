@@ -7,9 +7,17 @@
 #ifndef CV_SANDBOX_SECCOMP_H
 #define CV_SANDBOX_SECCOMP_H
 
+#include <linux/audit.h>
 #include <linux/filter.h>
 
 #include "sandbox/policy.h"
+
+/* AUDIT_ARCH_ of this build, as programs compare it. */
+#if defined(__x86_64__)
+#define CV_SECCOMP_ARCH AUDIT_ARCH_X86_64
+#else
+#define CV_SECCOMP_ARCH AUDIT_ARCH_AARCH64
+#endif
 
 /* A program; zeroed is none. */
 struct cv_seccomp {
@@ -47,6 +55,19 @@ void cv_seccomp_log_failures(struct cv_seccomp *s);
 /* Installs the program in every thread of this process; no_new_privs must be set already. 0 or
  * -errno with a sentence. */
 int cv_seccomp_install(const struct cv_seccomp *s, struct vm_error *e) CV_MUST_CHECK;
+
+/*
+ * The same, but what would be killed is held back, never done, and told on
+ * *listener: whoever has it is to kill the process then. It must not stay in the process: who has
+ * it may also let calls pass. Where the kernel gives none (before Linux 5.7, or
+ * inside of another one's filter with a listener), *listener becomes -1, and such
+ * calls kill. seccomp_unotify(2)
+ */
+int cv_seccomp_install_told(const struct cv_seccomp *s, int *listener,
+			    struct vm_error *e) CV_MUST_CHECK;
+
+/* Takes what @listener tells without waiting: false if nothing, else the call's name in @buf. */
+bool cv_seccomp_told(int listener, char *buf, size_t size);
 
 void cv_seccomp_fini(struct cv_seccomp *s);
 

@@ -106,6 +106,7 @@ int cv_vm_host_init(struct cv_vm_host *host, const struct vm_config *c, struct c
 
 void cv_vm_host_fini(struct cv_vm_host *host)
 {
+	cv_process_host_fini(&host->process);
 	free(host->program);
 	free(host->policy_dir);
 }

@@ -101,7 +101,7 @@ static void on_died(void *ctx, const char *why)
 
 static void run_child(struct rig *r, const char *program, unsigned int rounds)
 {
-	const struct cv_process_host host = { .program = program, .mechanisms = cv_jail_default() };
+	struct cv_process_host host = { .program = program, .mechanisms = cv_jail_default() };
 	const struct cv_rslot_child_config config = { .host = &host,
 						      .cls = r->cls,
 						      .config = r->config,

@@ -52,7 +52,7 @@ static uint64_t stall(struct vdev *d, struct cv_vslot *slot, struct cv_loop *loo
 	return longest;
 }
 
-static void run(const struct cv_process_host *host, unsigned int round)
+static void run(struct cv_process_host *host, unsigned int round)
 {
 	const struct cv_class *cls = cv_class_find("block");
 	struct cv_log log = { 0 };

@@ -73,7 +73,7 @@ static void talk(struct cv_process *c, int peer, unsigned int how)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct cv_class cls = { .name = "fuzz" };
-	static const struct cv_process_host host = { .program = "fuzz", .timeout_ms = 2 };
+	static struct cv_process_host host = { .program = "fuzz", .timeout_ms = 2 };
 	static struct cv_log log = { .sink = sink, .level = VM_LOG_DEBUG };
 	static struct cv_loop *loop;
 	struct cv_process *c = calloc(1, sizeof(*c));

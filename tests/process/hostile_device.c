@@ -18,7 +18,7 @@
 
 #define CONTROL 3
 
-enum { START = 1, ASK, STOP, READY, FAILED, DONE, LOG };
+enum { START = 1, ASK, STOP, READY, FAILED, DONE, LOG, SEALED, PING, ALIVE };
 
 static bool is(const char *mode, const char *name)
 {
@@ -193,6 +193,18 @@ static void instead_of_ready(const char *mode)
 		with_fds(READY, 64);
 		hang();
 	}
+	if (is(mode, "sealed-bare"))
+		frame(SEALED, "", 0);
+	if (is(mode, "sealed-many"))
+		with_fds(SEALED, 2);
+	if (is(mode, "sealed-twice")) {
+		with_fds(SEALED, 1);
+		with_fds(SEALED, 1);
+	}
+	if (is(mode, "alive-first"))
+		frame(ALIVE, "", 0);
+	if (strncmp(mode, "sealed", 6) == 0 || is(mode, "alive-first"))
+		hang();
 	while (is(mode, "flood-first"))
 		say("blah");
 	if (is(mode, "failed"))
@@ -229,6 +241,10 @@ static void after_ready(const char *mode)
 		raw("\xff\xff\xff\x7f\4", 5);
 	if (is(mode, "then-fds"))
 		with_fds(LOG, 2);
+	if (is(mode, "then-sealed"))
+		with_fds(SEALED, 1);
+	if (is(mode, "then-alive"))
+		frame(ALIVE, "", 0);
 	if (is(mode, "then-close")) {
 		close(CONTROL);
 		hang();
@@ -309,6 +325,10 @@ int main(int argc, char **argv)
 	while ((type = listen_to_parent())) {
 		if (type == ASK)
 			answer(mode);
+		if (type == PING && !is(mode, "ping-never"))
+			frame(ALIVE, "x", is(mode, "ping-long"));
+		if (type == PING && is(mode, "ping-twice"))
+			frame(ALIVE, "", 0);
 		if (type == STOP && is(mode, "ignore-stop"))
 			hang();
 		while (type == STOP && is(mode, "flood-stop"))

@@ -26,7 +26,7 @@ struct process_test {
 	struct cv_log log;
 	struct cv_process *process;
 	int data[2];
-	unsigned int n_logs, n_died;
+	unsigned int n_logs, n_died, n_alive;
 	char last_log[1024], why[256];
 	struct vm_error e;
 	struct usage before;
@@ -51,6 +51,13 @@ static inline void pt_died(void *ctx, const char *why)
 	ck_assert(!strchr(why, '\n'));
 }
 
+static inline void pt_alive(void *ctx)
+{
+	struct process_test *t = ctx;
+
+	t->n_alive++;
+}
+
 static inline void pt_init(struct process_test *t, const char *mode, const char *program)
 {
 	*t = (struct process_test){ .before = usage_now() };
@@ -70,6 +77,7 @@ static inline int pt_start(struct process_test *t)
 						  .loop = t->loop,
 						  .log = &t->log,
 						  .died = pt_died,
+						  .alive = pt_alive,
 						  .ctx = t };
 	int err = cv_process_start(&t->process, &config, t->data[1], &t->e);
 
@@ -82,6 +90,7 @@ static inline void pt_fini(struct process_test *t)
 	struct usage after;
 
 	cv_process_destroy(t->process);
+	cv_process_host_fini(&t->host);
 	close(t->data[0]);
 	close(t->data[1]);
 	cv_loop_destroy(t->loop);

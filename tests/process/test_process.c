@@ -66,11 +66,12 @@ START_TEST(a_start_that_ends)
 
 START_TEST(a_start_with_nonsense)
 {
-	static const char *const modes[] = { "truncated",   "half-length", "oversized",
-					     "over-by-one", "zero",	   "unknown",
-					     "echo",	    "done-first",  "fds",
-					     "many-fds",    "failed-cut",  "failed-mute",
-					     "failed-well" };
+	static const char *const modes[] = { "truncated",    "half-length", "oversized",
+					     "over-by-one",  "zero",	    "unknown",
+					     "echo",	     "done-first",  "fds",
+					     "many-fds",     "failed-cut",  "failed-mute",
+					     "failed-well",  "sealed-bare", "sealed-many",
+					     "sealed-twice", "alive-first" };
 
 	for (size_t i = 0; i < CV_LEN(modes); i++)
 		fails(modes[i], HOSTILE_DEVICE, -EPROTO, "does not speak as a device process");
@@ -180,11 +181,12 @@ START_TEST(last_words_are_told)
 
 START_TEST(what_it_may_not_say)
 {
-	static const char *const modes[] = { "then-done", "then-ready", "then-zero",
-					     "then-oversized", "then-fds" };
+	static const char *const modes[] = { "then-done",      "then-ready", "then-zero",
+					     "then-oversized", "then-fds",   "then-sealed",
+					     "then-alive" };
 
 	for (size_t i = 0; i < CV_LEN(modes); i++)
-		dies(modes[i], "it was killed by signal 9");
+		dies(modes[i], "it said what it may not, and was ended");
 }
 
 START_TEST(messages_without_sense_are_nothing)
@@ -288,6 +290,62 @@ START_TEST(a_reply_is_cut_to_the_room)
 	pt_fini(&t);
 }
 
+/* ---- signs of life ---- */
+
+/* Asked for one, it dies for that reason; NULL: it lives. */
+static void lives(const char *mode, const char *words)
+{
+	struct process_test t;
+	uint64_t begin;
+
+	make(&t, mode);
+	begin = pt_ms(&t);
+	for (unsigned int i = 0; i < 3 && t.n_died == 0; i++) {
+		cv_process_check(t.process);
+		cv_process_check(t.process); /* which is none while one is awaited */
+		pt_turn(&t, T_TIMEOUT_MS + 300);
+		ck_assert_uint_eq(t.n_alive, words ? 0 : i + 1);
+	}
+	ck_assert_msg((t.n_died == 0) == !words, "%s: %s", mode, t.why);
+	if (words)
+		ck_assert_msg(strstr(t.why, words), "%s: '%s' is not in '%s'", mode, words, t.why);
+	ck_assert_uint_lt(pt_ms(&t) - begin, 3 * (T_TIMEOUT_MS + 300) + 500);
+	pt_fini(&t);
+}
+
+START_TEST(signs_of_life)
+{
+	lives("good", NULL);
+	lives("ping-never", "it has hung for 400 ms, and was ended");
+	lives("ping-long", "it said what it may not");
+}
+
+START_TEST(one_sign_too_many)
+{
+	struct process_test t;
+
+	make(&t, "ping-twice");
+	cv_process_check(t.process);
+	pt_turn(&t, 3000);
+	ck_assert_uint_eq(t.n_alive, 1);
+	ck_assert_uint_eq(t.n_died, 1);
+	pt_fini(&t);
+}
+
+/* The answer has come, but the loop had no time for it: that is not the process's fault. */
+START_TEST(a_sign_that_nobody_read)
+{
+	struct process_test t;
+
+	make(&t, "good");
+	cv_process_check(t.process);
+	usleep((T_TIMEOUT_MS + 50) * 1000);
+	pt_turn(&t, 100);
+	ck_assert_uint_eq(t.n_alive, 1);
+	ck_assert_uint_eq(t.n_died, 0);
+	pt_fini(&t);
+}
+
 /* ---- the end ---- */
 
 static void ends(const char *mode, unsigned int at_least, unsigned int at_most)
@@ -335,6 +393,62 @@ START_TEST(a_stopped_process_is_killed_at_once)
 
 /* ---- policies ---- */
 
+/* The policies of the source tree, without one call, in a directory of their own; its path. */
+static void write_policies(char *dir, const char *without)
+{
+	char command[512];
+
+	must(mkdtemp(dir));
+	snprintf(command, sizeof(command),
+		 "cp " POLICY_DIR "/%s/*.policy '%s' && sed -i '/^%s:/d' '%s'/*.policy",
+		 cv_arch_name(cv_arch_native()), dir, without, dir);
+	must(system(command) == 0);
+}
+
+static void remove_policies(const char *dir)
+{
+	char command[256];
+
+	snprintf(command, sizeof(command), "rm -r '%s'", dir);
+	must(system(command) == 0);
+}
+
+/* What is not allowed is told by its name, before and after the start. */
+START_TEST(forbidden_calls)
+{
+	char early[] = "/tmp/policies-XXXXXX", late[] = "/tmp/policies-XXXXXX",
+	     mute[] = "/tmp/policies-XXXXXX", reply[16];
+	struct process_test t;
+
+	if (!(CV_JAIL_POSSIBLE & CV_JAIL_SECCOMP))
+		return;
+	write_policies(early, "epoll_ctl");
+	write_policies(late, "epoll_pwait2");
+	write_policies(mute, "sendmsg");
+	pt_init(&t, "rng", CROSVM_DEVICE);
+	t.host.mechanisms = CV_JAIL_NO_NEW_PRIVS | CV_JAIL_SECCOMP;
+	t.host.policy_dir = early;
+	ck_assert_int_eq(pt_start(&t), -ECHILD);
+	ck_assert_msg(strstr(t.e.text, "does not allow the system call 'epoll_ctl', and ended it"),
+		      "%s", t.e.text);
+	cv_process_destroy(t.process);
+	t.process = NULL;
+	cv_process_host_fini(&t.host);
+	t.host.policy_dir = mute;
+	ck_assert_int_eq(pt_start(&t), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(t.e.text, "does not allow sendmsg"));
+	t.host.policy_dir = late;
+	ck_assert_msg(pt_start(&t) == 0, "%s", t.e.text);
+	pt_turn(&t, 3000);
+	ck_assert_uint_eq(t.n_died, 1);
+	ck_assert_msg(strstr(t.why, "the system call 'epoll_pwait2', and ended it"), "%s", t.why);
+	ck_assert_int_lt(cv_process_control(t.process, "op", "", reply, sizeof(reply), &t.e), 0);
+	pt_fini(&t);
+	remove_policies(early);
+	remove_policies(late);
+	remove_policies(mute);
+}
+
 static void bad_policy(const char *dir, int want, const char *words)
 {
 	struct process_test t;
@@ -367,5 +481,5 @@ CHECK_MAIN("process", no_such_program, another_program, a_class_it_does_not_have
 	   a_start_without_ready, a_start_that_ends, a_start_with_nonsense, its_own_refusal,
 	   another_version, a_death_is_told, a_kill_is_told, last_words_are_told,
 	   what_it_may_not_say, messages_without_sense_are_nothing, a_flood_of_messages, questions,
-	   a_reply_is_cut_to_the_room, the_end_has_a_limit, a_stopped_process_is_killed_at_once,
-	   policies)
+	   a_reply_is_cut_to_the_room, signs_of_life, one_sign_too_many, a_sign_that_nobody_read,
+	   forbidden_calls, the_end_has_a_limit, a_stopped_process_is_killed_at_once, policies)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The slot around a device process: what becomes of it when the process dies, hangs or talks nonsense. */
+#include <sys/eventfd.h>
+
 #include "process/vslot_child.h"
 #include "process_test.h"
 #include "support/vdev.h"
@@ -74,6 +76,7 @@ static void fini(struct world *w)
 
 	vdev_detach(&w->dev);
 	cv_vslot_destroy(w->slot);
+	cv_process_host_fini(&w->host);
 	cv_loop_destroy(w->loop);
 	guest_fini(&w->g);
 	after = usage_now();
@@ -166,11 +169,26 @@ START_TEST(without_restart_the_slot_is_broken)
 	fini(&w);
 }
 
+/* The program is kept as it was when the first process was started. */
 START_TEST(the_program_has_gone)
 {
 	struct world w;
 
 	make(&w, true, false);
+	w.host.program = "/nonexistent";
+	kill_and_wait(&w);
+	turn_until(&w, 1, 5000);
+	ck_assert_uint_eq(w.n_restarted, 1);
+	works(&w);
+	fini(&w);
+}
+
+START_TEST(no_program_any_more)
+{
+	struct world w;
+
+	make(&w, true, false);
+	cv_process_host_fini(&w.host);
 	w.host.program = "/nonexistent";
 	kill_and_wait(&w);
 	turn_until(&w, 1, 5000);
@@ -188,6 +206,7 @@ START_TEST(another_program_is_in_its_place)
 		uint64_t begin;
 
 		make(&w, true, false);
+		cv_process_host_fini(&w.host);
 		w.host.program = programs[i];
 		w.host.timeout_ms = 300;
 		kill_and_wait(&w);
@@ -218,6 +237,49 @@ START_TEST(a_hanging_process_is_replaced)
 	ck_assert_uint_eq(w.n_restarted, 1);
 	ck_assert_int_eq(vdev_start(&w.dev, NULL), 0);
 	works(&w);
+	fini(&w);
+}
+
+/* Or by the driver's kick that it does not take. */
+START_TEST(a_kick_that_is_not_taken)
+{
+	struct world w;
+	uint64_t begin;
+
+	make(&w, true, false);
+	w.host.timeout_ms = 500;
+	works(&w);
+	kill(cv_vslot_child_pid(w.slot), SIGSTOP);
+	begin = now_ms(&w);
+	must(eventfd_write(w.dev.queues[0].kick_fd, 1) == 0);
+	turn_until(&w, 1, 5000);
+	ck_assert_uint_eq(w.n_restarted, 1);
+	ck_assert_uint_ge(now_ms(&w) - begin, 1500);
+	ck_assert_ptr_nonnull(strstr(w.why, "it has hung for 500 ms"));
+	works(&w);
+	fini(&w);
+}
+
+/* However busy it is, and stopped for less than the limit. */
+START_TEST(a_live_process_is_left_alone)
+{
+	struct world w;
+	uint64_t begin;
+	pid_t pid;
+
+	make(&w, true, false);
+	pid = cv_vslot_child_pid(w.slot);
+	for (begin = now_ms(&w); now_ms(&w) - begin < 2500; cv_loop_dispatch(w.loop))
+		works(&w);
+	kill(pid, SIGSTOP);
+	must(eventfd_write(w.dev.queues[0].kick_fd, 1) == 0);
+	for (begin = now_ms(&w); now_ms(&w) - begin < 2000; usleep(1000))
+		cv_loop_dispatch(w.loop);
+	kill(pid, SIGCONT);
+	for (begin = now_ms(&w); now_ms(&w) - begin < 1500; cv_loop_dispatch(w.loop))
+		works(&w);
+	ck_assert_uint_eq(w.n_restarted + w.n_lost, 0);
+	ck_assert_int_eq(cv_vslot_child_pid(w.slot), pid);
 	fini(&w);
 }
 
@@ -272,6 +334,7 @@ START_TEST(the_others_go_on)
 }
 
 CHECK_MAIN("restart", a_split_queue_goes_on, a_packed_queue_goes_on,
-	   without_restart_the_slot_is_broken, the_program_has_gone,
-	   another_program_is_in_its_place, a_hanging_process_is_replaced,
-	   a_process_that_speaks_no_vhost, destroyed_before_anybody_noticed, the_others_go_on)
+	   without_restart_the_slot_is_broken, the_program_has_gone, no_program_any_more,
+	   a_kick_that_is_not_taken, a_live_process_is_left_alone, another_program_is_in_its_place,
+	   a_hanging_process_is_replaced, a_process_that_speaks_no_vhost,
+	   destroyed_before_anybody_noticed, the_others_go_on)

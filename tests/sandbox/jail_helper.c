@@ -545,7 +545,7 @@ int main(void)
 	err = cv_sandbox_enter(&order.jail, order.n_fds, &e);
 	if (!err && order.op == JAIL_io)
 		err = prepare_io();
-	err = err ?: cv_sandbox_seal(&order.jail, &seccomp, &e);
+	err = err ?: cv_sandbox_seal(&order.jail, &seccomp, NULL, &e);
 	if (err) {
 		answer(err, &e);
 		return 2;

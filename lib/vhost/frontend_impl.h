@@ -21,6 +21,7 @@ struct cv_vhost_frontend {
 	bool given_up;
 	bool made;	    /* creation is over: another peer must fit */
 	bool quiet;	    /* a loss is told by the caller's error instead */
+	uint64_t deadline;  /* of all conversation under this hold of the lock */
 	bool mem_sent;	    /* on this connection */
 	uint64_t pf;	    /* protocol features negotiated on this connection */
 	bool has_pf;	    /* PROTOCOL_FEATURES itself */
@@ -41,8 +42,17 @@ struct cv_vhost_frontend {
 	bool complained;  /* … and the transport knows, until a reset */
 	/* the loop's */
 	struct cv_watch sock_watch, channel_watch, err_watch;
+	struct cv_timer err_timer; /* the lock was taken */
 	struct cv_task lost_task;
 };
+
+/* Takes the lock for a conversation, which may take the time of two answers in all: a peer that
+ * takes long for each of many answers holds nobody for longer. */
+static inline void cv_vhost_enter(struct cv_vhost_frontend *f)
+{
+	pthread_mutex_lock(&f->lock);
+	f->deadline = cv_msg_deadline(2 * f->config.timeout_ms);
+}
 
 /* ---- frontend_link.c; under the lock ---- */
 
@@ -65,6 +75,9 @@ int cv_vhost_handshake(struct cv_vhost_frontend *f, struct vm_error *e) CV_MUST_
 int cv_vhost_send_start(struct cv_vhost_frontend *f) CV_MUST_CHECK;
 int cv_vhost_send_queue(struct cv_vhost_frontend *f, unsigned int index) CV_MUST_CHECK;
 int cv_vhost_send_call(struct cv_vhost_frontend *f, unsigned int index, int fd) CV_MUST_CHECK;
+
+/* Forgets which chains of a queue were in flight: they belong to a ring that is no more. */
+void cv_vhost_forget_queue(struct cv_vhost_frontend *f, unsigned int index);
 
 /* Stops a queue and notes its position. */
 int cv_vhost_send_stop(struct cv_vhost_frontend *f, unsigned int index) CV_MUST_CHECK;

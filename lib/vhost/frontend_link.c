@@ -106,7 +106,7 @@ static int get_answer(struct cv_vhost_frontend *f, struct cv_vhost_msg *m, uint6
 int cv_vhost_ask(struct cv_vhost_frontend *f, struct cv_vhost_msg *m, const int *fds,
 		 unsigned int n_fds, bool ack)
 {
-	uint64_t deadline = cv_msg_deadline(f->config.timeout_ms);
+	uint64_t deadline = cv_min(cv_msg_deadline(f->config.timeout_ms), f->deadline);
 	bool answered = cv_vhost_request_answered(m->h.request);
 	const char *name = cv_vhost_request_name(m->h.request);
 	int err = check_quiet(f);
@@ -407,6 +407,22 @@ static int get_inflight(struct cv_vhost_frontend *f)
 	cv_fd_set(&f->inflight, cv_msg_fds_take(&m.fds, 0));
 	cv_msg_fds_close(&m.fds);
 	return 0;
+}
+
+void cv_vhost_forget_queue(struct cv_vhost_frontend *f, unsigned int index)
+{
+	bool packed = f->features & CV_VIRTIO_F_RING_PACKED;
+	size_t len = cv_inflight_len(f->inflight_at.queue_size, packed);
+	CV_AUTO_FREE void *zeros = NULL;
+	int fd = cv_fd_get(&f->inflight);
+
+	if (fd < 0)
+		return;
+	if (f->config.own_inflight)
+		zeros = calloc(1, len);
+	/* how another one's log is laid out is not known: then no queue has notes any more */
+	if (!zeros || pwrite(fd, zeros, len, (off_t)(index * len)) != (ssize_t)len)
+		cv_fd_close(&f->inflight);
 }
 
 static int send_inflight(struct cv_vhost_frontend *f)

@@ -12,6 +12,7 @@
 
 #define MAX_STATE (64u << 20)
 #define CHUNK	  65536u
+#define STATE_MS  30000u /* for a whole state, however it trickles */
 
 /* A pipe, of which one end is given away; the peer may offer a file of its own instead, which then
  * is *fd. 0 or -errno. */
@@ -56,6 +57,8 @@ static int wait_for(struct cv_vhost_frontend *f, int fd, short events)
 {
 	struct pollfd p = { .fd = fd, .events = events };
 
+	if (cv_msg_deadline(0) >= f->deadline)
+		return -ETIMEDOUT;
 	return poll(&p, 1, (int)f->config.timeout_ms) == 0 ? -ETIMEDOUT : 0;
 }
 
@@ -98,7 +101,8 @@ int cv_vhost_frontend_save(struct cv_vslot *slot, struct cv_buf *out, struct vm_
 	CV_AUTO_FD int fd = -1;
 	int err;
 
-	pthread_mutex_lock(&f->lock);
+	cv_vhost_enter(f);
+	f->deadline = cv_msg_deadline(STATE_MS);
 	err = begin(f, CV_VHOST_STATE_SAVE, &fd);
 	err = err ?: read_all(f, fd, out);
 	err = err ?: check(f);
@@ -152,7 +156,8 @@ int cv_vhost_frontend_load(struct cv_vslot *slot, const void *data, size_t len, 
 	CV_AUTO_FD int fd = -1;
 	int err;
 
-	pthread_mutex_lock(&f->lock);
+	cv_vhost_enter(f);
+	f->deadline = cv_msg_deadline(STATE_MS);
 	err = begin(f, CV_VHOST_STATE_LOAD, &fd);
 	err = err ?: write_quietly(f, fd, data, len);
 	cv_close_fd_ptr(&fd); /* the end of the state */

@@ -16,6 +16,7 @@
 
 #define TIMEOUT_MS 2000u
 #define QUEUE_MAX  256u
+#define RETRY_NS   10000000ull
 
 static void tell_transport(struct cv_vhost_frontend *f, enum cv_vslot_event what)
 {
@@ -33,6 +34,7 @@ static void unwatch(struct cv_vhost_frontend *f)
 	cv_watch_remove(&f->sock_watch);
 	cv_watch_remove(&f->channel_watch);
 	cv_watch_remove(&f->err_watch);
+	cv_timer_cancel(&f->err_timer);
 }
 
 static void disconnect(struct cv_vhost_frontend *f)
@@ -83,18 +85,34 @@ static void on_hangup(struct cv_watch *w, uint32_t events CV_UNUSED)
 	pthread_mutex_unlock(&f->lock);
 }
 
-static void on_err(struct cv_watch *w, uint32_t events CV_UNUSED)
+/* Under the lock, so that no complaint about what was before comes after a reset; but the loop does
+ * not wait for a peer that lets somebody else wait. */
+static void take_err(struct cv_vhost_frontend *f)
 {
-	struct cv_vhost_frontend *f = cv_container_of(w, struct cv_vhost_frontend, err_watch);
-
-	/* under the lock, so that no complaint about what was before comes after a reset */
-	pthread_mutex_lock(&f->lock);
+	if (pthread_mutex_trylock(&f->lock) != 0) {
+		cv_watch_modify(&f->err_watch, 0);
+		cv_timer_set(f->config.loop, &f->err_timer, cv_loop_now(f->config.loop) + RETRY_NS);
+		return;
+	}
 	/* each queue complains, but a device is broken once */
-	if (cv_event_drain(w->fd) && !f->complained) {
+	if (cv_event_drain(cv_fd_get(&f->err)) && !f->complained) {
 		f->complained = true;
 		tell_transport(f, CV_VSLOT_BROKEN);
 	}
 	pthread_mutex_unlock(&f->lock);
+}
+
+static void on_err(struct cv_watch *w, uint32_t events CV_UNUSED)
+{
+	take_err(cv_container_of(w, struct cv_vhost_frontend, err_watch));
+}
+
+static void on_err_timer(struct cv_timer *t)
+{
+	struct cv_vhost_frontend *f = cv_container_of(t, struct cv_vhost_frontend, err_timer);
+
+	cv_watch_modify(&f->err_watch, EPOLLIN);
+	take_err(f);
 }
 
 /* One request of the peer. Only the change of the configuration space means something here; any
@@ -190,7 +208,7 @@ static void front_config_read(struct cv_vslot *slot, uint32_t off, uint8_t *buf,
 	memset(buf, 0, len);
 	if (!cv_in_range(off, len, slot->config_len))
 		return;
-	pthread_mutex_lock(&f->lock);
+	cv_vhost_enter(f);
 	cv_ignore(cv_vhost_read_space(f)); /* then what it was before */
 	memcpy(buf, f->space + off, len);
 	pthread_mutex_unlock(&f->lock);
@@ -203,7 +221,7 @@ static void front_config_write(struct cv_vslot *slot, uint32_t off, const uint8_
 
 	if (!cv_in_range(off, len, slot->config_len))
 		return;
-	pthread_mutex_lock(&f->lock);
+	cv_vhost_enter(f);
 	/* a guest's mistake if it is refused, and dropped */
 	if (f->pf & CV_VHOST_PF_CONFIG)
 		cv_ignore(cv_vhost_write_space(f, off, buf, len));
@@ -228,7 +246,7 @@ static int front_start(struct cv_vslot *slot, uint64_t features, const struct cv
 
 	if (features & ~slot->features)
 		return -EINVAL;
-	pthread_mutex_lock(&f->lock);
+	cv_vhost_enter(f);
 	if (f->started)
 		err = -EBUSY;
 	if (!err) {
@@ -261,8 +279,11 @@ static void stop_queue(struct cv_vhost_frontend *f, unsigned int index, struct c
 
 	if (!c->ready)
 		return;
-	if (cv_vhost_send_stop(f, index))
+	if (cv_vhost_send_stop(f, index)) {
 		recover_position(f, c);
+		if (!at)
+			cv_vhost_forget_queue(f, index);
+	}
 	if (at) {
 		at->avail = c->avail;
 		at->used = c->used;
@@ -274,7 +295,7 @@ static void front_stop(struct cv_vslot *slot, struct cv_vq_config *queues)
 {
 	struct cv_vhost_frontend *f = cv_vhost_frontend_of(slot);
 
-	pthread_mutex_lock(&f->lock);
+	cv_vhost_enter(f);
 	for (unsigned int i = 0; f->started && i < slot->n_queues; i++)
 		stop_queue(f, i, queues ? &queues[i] : NULL);
 	f->started = false;
@@ -285,7 +306,7 @@ static void front_reset(struct cv_vslot *slot)
 {
 	struct cv_vhost_frontend *f = cv_vhost_frontend_of(slot);
 
-	pthread_mutex_lock(&f->lock);
+	cv_vhost_enter(f);
 	cv_fd_close(&f->inflight);
 	f->features = 0;
 	cv_ignore(cv_vhost_send_reset(f)); /* an old back end cannot, and its queues are stopped */
@@ -300,7 +321,7 @@ static void front_set_call(struct cv_vslot *slot, unsigned int index, int call_f
 
 	if (index >= slot->n_queues)
 		return;
-	pthread_mutex_lock(&f->lock);
+	cv_vhost_enter(f);
 	if (f->started && f->queues[index].ready) {
 		f->queues[index].call_fd = call_fd;
 		cv_ignore(cv_vhost_send_call(f, index, call_fd)); /* lost: repeated later */
@@ -314,7 +335,7 @@ static void front_queue_stop(struct cv_vslot *slot, unsigned int index, struct c
 
 	if (index >= slot->n_queues)
 		return;
-	pthread_mutex_lock(&f->lock);
+	cv_vhost_enter(f);
 	if (f->started)
 		stop_queue(f, index, q);
 	pthread_mutex_unlock(&f->lock);
@@ -328,7 +349,7 @@ static int front_queue_start(struct cv_vslot *slot, unsigned int index,
 
 	if (index >= slot->n_queues)
 		return -EINVAL;
-	pthread_mutex_lock(&f->lock);
+	cv_vhost_enter(f);
 	if (!f->started)
 		err = -EIO;
 	if (!err && !f->queues[index].ready && q->ready) {
@@ -392,6 +413,7 @@ static void fill(struct cv_vhost_frontend *f, const struct cv_vhost_frontend_con
 	f->sock_watch.fn = on_hangup;
 	f->channel_watch.fn = on_channel;
 	f->err_watch.fn = on_err;
+	f->err_timer.fn = on_err_timer;
 	f->lost_task.fn = on_lost;
 	pthread_mutex_init(&f->lock, NULL);
 }
@@ -434,8 +456,10 @@ int cv_vhost_frontend_create(struct cv_vslot **slot, const struct cv_vhost_front
 	fill(f, config);
 	err = cv_event_create();
 	cv_fd_set(&f->err, cv_max(err, -1));
+	cv_vhost_enter(f);
 	err = err < 0 ? cv_err_os(e, err, "%s: its eventfd cannot be made", config->name)
 		      : connect_to(f, sock, e);
+	pthread_mutex_unlock(&f->lock);
 	sock = cv_fd_get(&f->sock) >= 0 ? -1 : sock;
 	if (!err) {
 		f->made = true;
@@ -495,7 +519,7 @@ int cv_vhost_frontend_reconnect(struct cv_vslot *slot, int fd, struct vm_error *
 	int err;
 
 	e = e ?: &own;
-	pthread_mutex_lock(&f->lock);
+	cv_vhost_enter(f);
 	if (!f->lost || f->given_up) {
 		pthread_mutex_unlock(&f->lock);
 		return cv_err(e, -EBUSY, "%s: the slot is not waiting for a back end",

@@ -82,6 +82,13 @@ static int holder_start(void *self CV_UNUSED, uint64_t features CV_UNUSED,
 
 static void holder_stop(void *self CV_UNUSED) {}
 
+static void holder_queue_stop(void *self, struct cv_vq *vq CV_UNUSED, unsigned int index CV_UNUSED)
+{
+	struct holder *h = self;
+
+	h->n = 0;
+}
+
 static int holder_init(void *self CV_UNUSED, const struct cv_env *env CV_UNUSED,
 		       const void *config CV_UNUSED, struct vm_error *e CV_UNUSED)
 {
@@ -97,6 +104,7 @@ static const struct cv_virtio_ops holder_ops = {
 	.start = holder_start,
 	.kick = holder_kick,
 	.stop = holder_stop,
+	.queue_stop = holder_queue_stop,
 };
 
 static const struct cv_class holder_class = { .name = "holder",
@@ -197,6 +205,7 @@ static void world_init(struct world *w, const struct cv_class *cls, const char *
 						       .mem = &w->g.mem,
 						       .loop = w->loop,
 						       .log = &w->log,
+						       .own_inflight = kind & 8,
 						       .lost = on_lost,
 						       .ctx = w },
 					       spawn(w), &e) == 0,
@@ -318,6 +327,41 @@ START_TEST(a_driver_that_starts_alone)
 }
 END_TEST
 
+/* A ring that is replaced by a new one while nobody is there: what was in flight in the old one is
+ * nothing to the next process. */
+START_TEST(a_ring_reset_alone)
+{
+	struct cv_vq_config c;
+	struct drv_vq *q;
+	struct world w;
+
+	world_init(&w, &holder_class, "", 0, (_i & 1) | (_i & 2 ? 8 : 0));
+	ck_assert(w.dev.features & CV_VIRTIO_F_RING_RESET);
+	q = &w.dev.queues[0];
+	atomic_store(&shared->hold, true);
+	for (uint8_t i = 0; i < 5; i++)
+		add_mark(&w, i);
+	drv_kick(q);
+	wait_popped(5);
+	kill_child(&w);
+	wait_lost(&w, 1);
+	w.slot->ops->queue_stop(w.slot, 0, NULL);
+	drv_vq_fini(q);
+	drv_vq_init(q, &w.g, HELD, w.dev.features);
+	drv_vq_config(q, &c);
+	ck_assert_int_eq(w.slot->ops->queue_start(w.slot, 0, &c), 0);
+	add_mark(&w, 7);
+	drv_kick(q);
+	atomic_store(&shared->hold, false);
+	again(&w);
+	ck_assert_int_ge(vdev_wait(&w.dev, 0, NULL), 0);
+	ck_assert_uint_eq(shared->order[0], 7);
+	ck_assert_uint_eq(atomic_load(&shared->n_done), 1);
+	ck_assert(!w.dev.ops->broken(&w.dev));
+	world_fini(&w);
+}
+END_TEST
+
 START_TEST(no_other_peer)
 {
 	struct vm_error e = { 0 };
@@ -435,8 +479,9 @@ int main(void)
 	int failed;
 
 	tcase_set_timeout(tc, 120);
-	tcase_add_loop_test(tc, held_chains_come_again, 0, 8);
+	tcase_add_loop_test(tc, held_chains_come_again, 0, 16);
 	tcase_add_loop_test(tc, a_driver_that_starts_alone, 0, 2);
+	tcase_add_loop_test(tc, a_ring_reset_alone, 0, 4);
 	tcase_add_test(tc, no_other_peer);
 	tcase_add_loop_test(tc, killed_disk, 0, 4);
 	suite_add_tcase(s, tc);

@@ -24,6 +24,9 @@ struct cv_env {
 	const struct cv_mem *mem; /* NULL for register devices without DMA; in a process of the
 				   * device's own it is empty until the driver starts the device */
 	uint64_t memory;	  /* bytes that the guest has; 0: as many as there are in mem */
+	/* this process may be killed and another one repeat what it has not completed: nothing may
+	 * happen on behalf of it once it is dead */
+	bool repeated;
 	struct cv_loop *loop;
 	struct cv_log *log;
 	struct cv_irq *irq;    /* register devices; NULL when the device has no line */

@@ -551,12 +551,35 @@ static int blk_check(const void *config, uint64_t memory, struct vm_error *e)
 	return check_id(config, e) ?: cv_disk_raw_check(&disk, e);
 }
 
+/*
+ * A process that is killed leaves the ring's direct transfers to the kernel, which does not wait for
+ * them: after another process has repeated and completed one, the late one would still read or write the
+ * guest's buffer, which is used for something else by then. A thread of the pool ends after its transfer.
+ */
+static int choose_engine(const struct blk *b, const struct blk_config *c, enum cv_io_engine *engine,
+			 struct vm_error *e)
+{
+	*engine = (enum cv_io_engine)c->engine;
+	if (!c->direct || !b->env->repeated)
+		return 0;
+	if (*engine == CV_IO_URING)
+		return cv_err(
+			e, -EINVAL,
+			"block: direct=on with engine=uring: transfers of a process that dies may "
+			"end after another one has repeated them; use engine=pool, or in a VM "
+			"restart=off");
+	*engine = CV_IO_POOL;
+	return 0;
+}
+
 static int open_disk(struct blk *b, const struct blk_config *c, struct vm_error *e)
 {
 	char name[NAME_LEN];
 	struct cv_disk_config disk = disk_config(c, name, sizeof(name));
+	int err = choose_engine(b, c, &disk.engine, e);
 
-	disk.engine = (enum cv_io_engine)c->engine;
+	if (err)
+		return err;
 	disk.loop = b->env->loop;
 	disk.lock = b->env->lock;
 	disk.depth = cv_min(c->queues * QUEUE_SIZE, 4096u);
@@ -685,7 +708,8 @@ static const struct cv_opt blk_opts[] = {
 	  .kind = CV_OPT_ENUM,
 	  .off = OPT_OFF(engine),
 	  .words = engines,
-	  .help = "how the host does the I/O" },
+	  .help = "how the host does the I/O; auto is uring where the host has it, but pool with "
+		  "direct=on where another process may take over" },
 	CV_OPT_END,
 };
 

@@ -229,7 +229,10 @@ static int make_virtio(struct device *d, struct vm_error *e)
 							.ctx = d };
 	const struct cv_vslot_local_config local = { .packed = d->start.packed,
 						     .poll = d->start.poll };
-	struct cv_env env = { .memory = d->start.memory, .loop = d->loop, .log = &d->log };
+	struct cv_env env = { .memory = d->start.memory,
+			      .repeated = d->start.repeated,
+			      .loop = d->loop,
+			      .log = &d->log };
 	int err = cv_vhost_backend_create(&d->backend, &config, e);
 
 	if (err)

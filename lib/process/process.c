@@ -49,6 +49,7 @@ static int send_start(struct cv_process *c, const struct cv_seccomp *filter, int
 		.packed = config->packed,
 		.poll = config->poll,
 		.foreign = config->foreign,
+		.repeated = config->repeated,
 		.memory = config->memory,
 		.log_level = (uint8_t)config->log->level,
 		.jail = c->jail,

@@ -47,6 +47,7 @@ struct cv_process_config {
 	/* the front end is anybody's: its memory may be unsealed, and the process ends with the
 	 * connection */
 	bool foreign;
+	bool repeated;	 /* another process may take up its requests: cv_env.repeated */
 	uint64_t memory; /* bytes that the guest has; 0: unknown */
 	struct cv_loop *loop;
 	struct cv_log *log;

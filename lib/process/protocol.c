@@ -83,6 +83,7 @@ void cv_frame_put_start(struct cv_buf *b, const struct cv_start_frame *s)
 	cv_buf_u8(b, s->packed);
 	cv_buf_u8(b, s->poll);
 	cv_buf_u8(b, s->foreign);
+	cv_buf_u8(b, s->repeated);
 	cv_buf_u8(b, s->log_level);
 	cv_buf_le64(b, s->memory);
 	cv_buf_put(b, &s->jail, sizeof(s->jail));
@@ -118,6 +119,7 @@ int cv_frame_get_start(struct cv_frame *f, struct cv_start_frame *s)
 	s->packed = cv_frame_u8(f);
 	s->poll = cv_frame_u8(f);
 	s->foreign = cv_frame_u8(f);
+	s->repeated = cv_frame_u8(f);
 	s->log_level = cv_frame_u8(f);
 	s->memory = cv_frame_u64(f);
 	jail = cv_frame_bytes(f, sizeof(s->jail));

@@ -45,7 +45,7 @@ enum cv_process_frame {
 struct cv_start_frame {
 	const char *version; /* of the library */
 	const char *cls, *options;
-	bool packed, poll, foreign;
+	bool packed, poll, foreign, repeated;
 	uint64_t memory;     /* bytes that the guest has */
 	struct cv_jail jail; /* to be entered */
 	uint8_t log_level;

@@ -182,6 +182,7 @@ static int start_child(struct cv_vslot_child *s, struct vm_error *e)
 						  .config = s->config.config,
 						  .packed = s->config.packed,
 						  .poll = s->config.poll,
+						  .repeated = s->config.restart,
 						  .memory = cv_mem_size(s->config.mem),
 						  .loop = s->config.loop,
 						  .log = s->config.log,

@@ -108,6 +108,7 @@ static int start_process(struct vm_backend *b, int fd, struct vm_error *e)
 						  .packed = b->common.packed,
 						  .poll = b->common.poll,
 						  .foreign = true,
+						  .repeated = true,
 						  .loop = b->loop,
 						  .log = &b->log,
 						  .died = on_died,

@@ -324,6 +324,8 @@ group_start() {
 		(ulimit -v 100000 && fails 1 'guest memory: .*ask for less' run "$hello" && exit $failures)
 		failures=$((failures + $?))
 	fi
+	fails 1 'block: direct=on with engine=uring: .*use engine=pool' run \
+		--device "block,path=large,direct=on,engine=uring,restart=on" "$hello"
 	# wherever they run out
 	for limit in $(seq 16 40); do
 		(ulimit -n "$limit" && fails 1 'ulimit -n' run -c 8 --device rng --device rng "$hello" && exit $failures)

@@ -379,6 +379,7 @@ void cv_process_destroy(struct cv_process *c)
 		return;
 	cv_process_unwatch(c);
 	c->config.alive = NULL;
+	c->config.busy = NULL;
 	if (c->child.pid > 0 && !c->killed && !c->condemned)
 		end_politely(c);
 	cv_process_unwatch(c); /* it may have been condemned meanwhile */

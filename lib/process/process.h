@@ -56,6 +56,8 @@ struct cv_process_config {
 	void (*died)(void *ctx, const char *why);
 	/* it gave the sign of life that cv_process_check() asked for; in the loop; may be NULL */
 	void (*alive)(void *ctx);
+	/* it says that it has something to do, not often; in the loop; may be NULL */
+	void (*busy)(void *ctx);
 	void *ctx;
 };
 

@@ -167,6 +167,13 @@ static void on_alive(void *ctx)
 	cv_watchdog_arm(&s->watchdog);
 }
 
+static void on_busy(void *ctx)
+{
+	struct cv_vslot_child *s = ctx;
+
+	cv_watchdog_rest(&s->watchdog);
+}
+
 static void on_bark(struct cv_watchdog *w)
 {
 	struct cv_vslot_child *s = cv_container_of(w, struct cv_vslot_child, watchdog);
@@ -188,6 +195,7 @@ static int start_child(struct cv_vslot_child *s, struct vm_error *e)
 						  .log = s->config.log,
 						  .died = on_died,
 						  .alive = on_alive,
+						  .busy = on_busy,
 						  .ctx = s };
 	int fds[2], err;
 

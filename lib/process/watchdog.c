@@ -12,12 +12,17 @@
 
 #define INTERVAL_NS 1000000000ull
 
+void cv_watchdog_rest(struct cv_watchdog *w)
+{
+	if (!w->watch.loop)
+		return;
+	cv_watch_remove(&w->watch);
+	cv_timer_set(w->loop, &w->timer, cv_loop_now(w->loop) + INTERVAL_NS);
+}
+
 static void on_kick(struct cv_watch *watch, uint32_t events CV_UNUSED)
 {
-	struct cv_watchdog *w = cv_container_of(watch, struct cv_watchdog, watch);
-
-	cv_watch_remove(watch);
-	cv_timer_set(w->loop, &w->timer, cv_loop_now(w->loop) + INTERVAL_NS);
+	cv_watchdog_rest(cv_container_of(watch, struct cv_watchdog, watch));
 }
 
 static void on_timer(struct cv_timer *t)

@@ -3,6 +3,9 @@
  * Notices that a device may hang: the guest has kicked one of its queues, and
  * a while later a kick is still there that the device has not taken. An idle guest
  * costs nothing, a busy one a look in each interval.
+ *
+ * A kick wakes whoever waits for it, also when the device is the first to take it.
+ * So that the loop is not woken for each, a device that is alive says so when it wakes.
  */
 #ifndef CV_PROCESS_WATCHDOG_H
 #define CV_PROCESS_WATCHDOG_H
@@ -33,5 +36,8 @@ void cv_watchdog_set(struct cv_watchdog *w, unsigned int index, int kick_fd);
 /* Waits for the next kick. The loop's thread, as the other one. */
 void cv_watchdog_arm(struct cv_watchdog *w);
 void cv_watchdog_disarm(struct cv_watchdog *w);
+
+/* The device has something to do: no kick is waited for until the interval is over. */
+void cv_watchdog_rest(struct cv_watchdog *w);
 
 #endif

@@ -701,7 +701,7 @@ static bool waits(struct fixture *f)
 	cv_io_submit(f->io, &sync.req);
 	cv_io_flush(f->io);
 	pthread_mutex_unlock(&f->lock);
-	for (int i = 0; i < 200 && sync.n_done == 0; i++)
+	for (int i = 0; i < 5000 && sync.n_done == 0; i++)
 		if (cv_loop_dispatch(f->loop) == 0)
 			usleep(1000);
 	late = sync.n_done == 0;

@@ -138,7 +138,8 @@ void cv_child_kill(const struct cv_child *child);
  */
 bool cv_child_ended(struct cv_child *child, bool wait, struct cv_child_end *end);
 
-/* Kills the child, waits for its end, closes the pidfd. A zeroed child is fine. */
+/* Kills the child, waits for its end (but not for one that hangs in the kernel: two seconds at most),
+ * closes the pidfd. A zeroed child is fine. */
 void cv_child_fini(struct cv_child *child);
 
 /* ---- in a process that knows what it will do from now on ---- */

@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <linux/capability.h>
 #include <linux/close_range.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -39,6 +40,7 @@ int CLONE(int (*fn)(void *), void *stack, int flags, void *arg, ...);
 #define STACK_SIZE  (64u * 1024)
 #define MAX_FDS	    256
 #define KERNEL_NSIG 64
+#define END_MS	    2000
 
 /* What the jail is built with after exec. Without a map the child is not root in its namespace, so
  * that only ambient capabilities last until then. */
@@ -244,6 +246,15 @@ bool cv_child_ended(struct cv_child *child, bool wait, struct cv_child_end *end)
 	return true;
 }
 
+/* A process that has been killed ends, unless it hangs in the kernel, as on a dead file server. */
+static void wait_for_end(const struct cv_child *child)
+{
+	struct pollfd p = { .fd = cv_fd_get(&child->pidfd), .events = POLLIN };
+
+	while (poll(&p, 1, END_MS) < 0 && errno == EINTR)
+		;
+}
+
 void cv_child_fini(struct cv_child *child)
 {
 	struct cv_child_end end;
@@ -251,7 +262,10 @@ void cv_child_fini(struct cv_child *child)
 	if (!child)
 		return;
 	cv_child_kill(child);
-	cv_ignore(cv_child_ended(child, true, &end)); /* it has been killed */
+	if (child->pid > 0)
+		wait_for_end(child);
+	cv_ignore(cv_child_ended(child, false, &end));
+	child->pid = 0;
 	cv_fd_close(&child->pidfd);
 }
 

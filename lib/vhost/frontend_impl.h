@@ -43,7 +43,7 @@ struct cv_vhost_frontend {
 	/* the loop's */
 	struct cv_watch sock_watch, channel_watch, err_watch;
 	struct cv_timer err_timer; /* the lock was taken */
-	struct cv_task lost_task;
+	struct cv_task lost_task, watch_task;
 };
 
 /* Takes the lock for a conversation, which may take the time of two answers in all: a peer that

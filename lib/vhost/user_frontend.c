@@ -175,11 +175,22 @@ static void do_watch(void *arg)
 	pthread_mutex_unlock(&f->lock);
 }
 
+/* A connection that cannot be watched is none. */
+static void on_watch(struct cv_task *t)
+{
+	struct call c = { .f = cv_container_of(t, struct cv_vhost_frontend, watch_task) };
+
+	do_watch(&c);
+	if (c.err)
+		cv_loop_post(c.f->config.loop, &c.f->lost_task);
+}
+
 static void do_fini(void *arg)
 {
 	struct call *c = arg;
 
 	cv_task_cancel(&c->f->lost_task);
+	cv_task_cancel(&c->f->watch_task);
 	disconnect(c->f);
 }
 
@@ -415,6 +426,7 @@ static void fill(struct cv_vhost_frontend *f, const struct cv_vhost_frontend_con
 	f->err_watch.fn = on_err;
 	f->err_timer.fn = on_err_timer;
 	f->lost_task.fn = on_lost;
+	f->watch_task.fn = on_watch;
 	pthread_mutex_init(&f->lock, NULL);
 }
 
@@ -536,7 +548,10 @@ int cv_vhost_frontend_reconnect(struct cv_vslot *slot, int fd, struct vm_error *
 		cv_fd_close(&f->channel);
 	}
 	pthread_mutex_unlock(&f->lock);
-	return err ?: watch(f);
+	/* not waiting for the loop, which may wait for whoever connects */
+	if (!err)
+		cv_loop_post(f->config.loop, &f->watch_task);
+	return err;
 }
 
 void cv_vhost_frontend_give_up(struct cv_vslot *slot)

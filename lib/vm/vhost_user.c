@@ -7,20 +7,24 @@
  * starts.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/endian.h"
 #include "base/math.h"
 #include "base/str.h"
 #include "sys/sock.h"
+#include "sys/thread.h"
 #include "vhost/user_frontend.h"
 #include "virtio/virtio.h"
 #include "vm/vm.h"
 
 #define CONNECT_MS   2000u
-#define RETRY_MS     10u /* in the loop, which others need */
+#define RETRY_MS     2000u
 #define FIRST_DELAY  50000000ull
 #define LAST_DELAY   2000000000ull
 #define MAX_TAG	     36u
@@ -41,6 +45,15 @@ struct cv_vm_peer {
 	struct cv_timer retry;
 	uint64_t delay;
 	bool told; /* why a new back end does not do */
+	/* one try, in a thread of its own: a back end may take its time, and the loop has none */
+	bool trying;
+	pthread_t thread;
+	struct cv_task tried;
+	pthread_mutex_t lock; /* of the two that follow */
+	bool ending;
+	int fd; /* of the try; borrowed; -1: none */
+	int err;
+	struct vm_error e;
 	char name[48];
 };
 
@@ -217,32 +230,100 @@ static void on_lost(void *ctx, struct cv_vslot *slot, const char *why)
 	cv_timer_set(loop, &p->retry, cv_loop_now(loop) + p->delay);
 }
 
+/* Which connection a try has, so that the end of the device ends the try. */
+static int note_try(struct cv_vm_peer *p, int fd)
+{
+	int err;
+
+	pthread_mutex_lock(&p->lock);
+	err = p->ending ? -ECANCELED : 0;
+	p->fd = fd;
+	pthread_mutex_unlock(&p->lock);
+	return err;
+}
+
 static int reconnect(struct cv_vm_peer *p, struct vm_error *e)
 {
-	int fd = cv_sock_connect(config_of(p)->socket, RETRY_MS, e);
+	int err, fd = cv_sock_connect(config_of(p)->socket, RETRY_MS, e), own;
 
-	return fd < 0 ? fd : cv_vhost_frontend_reconnect(p->slot, fd, e);
+	if (fd < 0)
+		return fd;
+	own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (own < 0) {
+		err = -errno;
+		close(fd);
+		return cv_err_os(e, err, "%s: a socket cannot be duplicated", p->name);
+	}
+	err = note_try(p, own);
+	if (err)
+		close(fd);
+	else
+		err = cv_vhost_frontend_reconnect(p->slot, fd, e);
+	cv_ignore(note_try(p, -1));
+	close(own);
+	return err;
+}
+
+static void *try_once(void *arg)
+{
+	struct cv_vm_peer *p = arg;
+
+	p->e.text[0] = '\0';
+	p->err = reconnect(p, &p->e);
+	cv_loop_post(p->d->vm->loop, &p->tried);
+	return NULL;
+}
+
+static void try_again(struct cv_vm_peer *p)
+{
+	struct cv_loop *loop = p->d->vm->loop;
+
+	p->delay = cv_min(p->delay * 2, LAST_DELAY);
+	cv_timer_set(loop, &p->retry, cv_loop_now(loop) + p->delay);
 }
 
 static void on_retry(struct cv_timer *t)
 {
 	struct cv_vm_peer *p = cv_container_of(t, struct cv_vm_peer, retry);
-	struct vm_error e = { 0 };
-	int err = reconnect(p, &e);
 
-	if (!err) {
+	p->trying = cv_thread_create(&p->thread, "vm-reconnect", try_once, p) == 0;
+	if (!p->trying)
+		try_again(p);
+}
+
+static void on_tried(struct cv_task *t)
+{
+	struct cv_vm_peer *p = cv_container_of(t, struct cv_vm_peer, tried);
+
+	pthread_join(p->thread, NULL);
+	p->trying = false;
+	if (!p->err) {
 		cv_log_warn(&p->d->vm->log, "%s: another back end goes on", p->name);
 		cv_vm_device_died(p->d, "its back end has gone, and another one goes on", true);
 		return;
 	}
 	/* that there is none yet is no news */
-	if (!p->told && err != -ENOENT && err != -ECONNREFUSED) {
+	if (!p->told && p->err != -ENOENT && p->err != -ECONNREFUSED) {
 		cv_log_warn(&p->d->vm->log, "%s: the back end at %s does not do: %.200s", p->name,
-			    config_of(p)->socket, e.text);
+			    config_of(p)->socket, p->e.text);
 		p->told = true;
 	}
-	p->delay = cv_min(p->delay * 2, LAST_DELAY);
-	cv_timer_set(t->loop, t, cv_loop_now(p->d->vm->loop) + p->delay);
+	try_again(p);
+}
+
+/* A try that is under way fails at its next answer. */
+static void stop_trying(struct cv_vm_peer *p)
+{
+	cv_timer_cancel(&p->retry);
+	pthread_mutex_lock(&p->lock);
+	p->ending = true;
+	if (p->fd >= 0)
+		shutdown(p->fd, SHUT_RDWR);
+	pthread_mutex_unlock(&p->lock);
+	if (p->trying)
+		pthread_join(p->thread, NULL);
+	p->trying = false;
+	cv_task_cancel(&p->tried);
 }
 
 static int open_connection(const struct peer_config *c, struct vm_error *e)
@@ -334,6 +415,9 @@ int cv_vm_peer_create(struct vm_device *d, struct vm_error *e)
 		return cv_err(e, -ENOMEM, "vhost-user: out of memory");
 	p->d = d;
 	p->retry.fn = on_retry;
+	p->tried.fn = on_tried;
+	p->fd = -1;
+	pthread_mutex_init(&p->lock, NULL);
 	d->peer = p;
 	snprintf(p->name, sizeof(p->name), "vhost-user %.30s", config_of(p)->type);
 	err = find_kind(config_of(p), &kind, e);
@@ -349,7 +433,8 @@ void cv_vm_peer_destroy(struct cv_vm_peer *p)
 {
 	if (!p)
 		return;
-	cv_timer_cancel(&p->retry);
+	stop_trying(p);
 	cv_vslot_destroy(p->slot);
+	pthread_mutex_destroy(&p->lock);
 	free(p);
 }

@@ -365,7 +365,8 @@ static int read_file(struct reader *r)
 	if (err && r->includer)
 		return fault(r->includer, "%s cannot be included: %s", r->path, reason(err));
 	if (err)
-		return cv_err(r->e, err, "policy %s: %s", r->path, reason(err));
+		return cv_err(r->e, err, "policy %s: %s; name a directory that has such a file",
+			      r->path, reason(err));
 	return read_text(r, text, len);
 }
 

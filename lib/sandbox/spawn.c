@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -189,6 +190,34 @@ static int run_child(struct launch *l, struct cv_child *child)
 	return 0;
 }
 
+/* The program's path, as far as /proc tells it. */
+static const char *program_name(const struct launch *l, char *buf, size_t size)
+{
+	char link[64];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", l->spawn->program_fd);
+	n = readlink(link, buf, size - 1);
+	if (n <= 0)
+		return l->spawn->argv[0];
+	buf[n] = '\0';
+	return buf;
+}
+
+static int explain_exec(const struct launch *l, struct vm_error *e)
+{
+	const char *why = strerror(-l->err);
+	char path[256];
+
+	/* its descriptor is closed when the interpreter would open it */
+	if (l->err == -ENOENT)
+		why = "it is a script, or its loader is missing";
+	return cv_err(e, l->err,
+		      "sandbox: the helper program '%s' cannot be executed: %s; put the "
+		      "crosvm-device of this build there",
+		      program_name(l, path, sizeof(path)), why);
+}
+
 static int explain_step(const struct launch *l, struct vm_error *e)
 {
 	const char *why = strerror(-l->err);
@@ -211,8 +240,7 @@ static int explain_step(const struct launch *l, struct vm_error *e)
 			"kernel.apparmor_restrict_unprivileged_userns=0)",
 			why);
 	case STEP_EXEC:
-		return cv_err(e, l->err, "sandbox: the helper program '%s' cannot be executed: %s",
-			      l->spawn->argv[0], why);
+		return explain_exec(l, e);
 	}
 	return cv_err(e, l->err, "sandbox: %s", why);
 }
@@ -276,6 +304,7 @@ static int launch(struct cv_child *child, struct launch *l, struct vm_error *e)
 	const struct cv_jail *jail = l->spawn->jail;
 	int err = run_child(l, child);
 	struct cv_child_end end;
+	char path[256];
 
 	if (err)
 		return cv_jail_explain_clone(jail->mechanisms, err, e);
@@ -289,7 +318,7 @@ static int launch(struct cv_child *child, struct launch *l, struct vm_error *e)
 			e, -ECHILD,
 			"sandbox: the helper program '%s' has ended at once (status %d, signal "
 			"%d); run it by hand to see why",
-			l->spawn->argv[0], end.status, end.signal);
+			program_name(l, path, sizeof(path)), end.status, end.signal);
 	return err;
 }
 

@@ -177,7 +177,8 @@ static int try_process(struct vm_backend *b, struct vm_error *e)
 	end_process(b);
 	close(fds[0]);
 	close(fds[1]);
-	return err;
+	/* that code is for the end of a connection's */
+	return err == -ECHILD ? cv_err_prefix(e, -EPROTO, "nothing can be served") : err;
 }
 
 static int make_local(struct vm_backend *b, struct vm_error *e)
@@ -282,6 +283,7 @@ static int configure(struct vm_backend *b, const char *options, struct vm_error 
 {
 	const struct cv_vm_text text = { .cls = b->cls,
 					 .common_opts = common_opts,
+					 .vm_opts = cv_vm_common_opts(b->cls),
 					 .options = options };
 	int err = cv_vm_configure_text(&text, &b->common, &b->config, e);
 

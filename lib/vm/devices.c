@@ -158,29 +158,35 @@ static void add_pair(struct cv_buf *b, const char *start, const char *end)
 }
 
 /* Splits the text into the pairs for the framework and those for the class. */
-static int split_options(const struct cv_vm_text *t, struct cv_buf *common, struct cv_buf *own)
+static int split_options(const struct cv_vm_text *t, struct cv_buf *common, struct cv_buf *own,
+			 struct vm_error *e)
 {
 	const char *text = t->options;
 
 	while (text && *text) {
 		const char *end = pair_end(text);
+		bool is_common = has_row(t->common_opts, text, end);
 
-		add_pair(has_row(t->common_opts, text, end) ? common : own, text, end);
+		if (!is_common && t->vm_opts && has_row(t->vm_opts, text, end))
+			return cv_err(e, -EINVAL,
+				      "%s: option '%.*s' is for a device of a VM, leave it out",
+				      t->cls->name, (int)strcspn(text, "=,"), text);
+		add_pair(is_common ? common : own, text, end);
 		text = *end ? end + 1 : end;
 	}
 	cv_buf_u8(common, 0);
 	cv_buf_u8(own, 0);
-	return common->failed || own->failed ? -ENOMEM : 0;
+	if (common->failed || own->failed)
+		return cv_err(e, -ENOMEM, "%s: out of memory for its options", t->cls->name);
+	return 0;
 }
 
 int cv_vm_configure_text(const struct cv_vm_text *t, struct cv_virtio_common *common, void **config,
 			 struct vm_error *e)
 {
 	struct cv_buf framework = { 0 }, own = { 0 };
-	int err = split_options(t, &framework, &own);
+	int err = split_options(t, &framework, &own, e);
 
-	if (err)
-		cv_err(e, err, "%s: out of memory for its options", t->cls->name);
 	err = err ?: cv_opt_parse(t->common_opts, t->cls->name, (char *)framework.data, common, e);
 	err = err ?: cv_class_configure(t->cls, (char *)own.data, config, e);
 	cv_buf_fini(&framework);

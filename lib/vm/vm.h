@@ -226,6 +226,7 @@ const struct cv_opt *cv_vm_common_opts(const struct cv_class *cls);
 struct cv_vm_text {
 	const struct cv_class *cls;
 	const struct cv_opt *common_opts; /* of struct cv_virtio_common */
+	const struct cv_opt *vm_opts;	  /* rows that only a VM's devices have; NULL: none */
 	const char *options;
 };
 int cv_vm_configure_text(const struct cv_vm_text *text, struct cv_virtio_common *common,

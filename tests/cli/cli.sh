@@ -5,75 +5,8 @@
 #   cli.sh CROSVM GUEST-DIRECTORY GROUP
 set -u
 crosvm=$1 guests=$2 group=$3
-hello=$guests/hello.elf
-failures=0 name=
-
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-mkdir "$work/in" && cd "$work/in" || exit 1
-
-need_kvm() {
-	if ! [ -r /dev/kvm ] || ! [ -w /dev/kvm ]; then
-		echo "/dev/kvm cannot be used here"
-		exit 77
-	fi
-}
-
-bad() {
-	failures=$((failures + 1))
-	echo "FAIL $name: $1"
-	head -c 2000 "$work/out" | sed 's/^/  out: /'
-	sed 's/^/  err: /' "$work/err"
-}
-
-# ended WANTED STATUS
-ended() {
-	[ "$2" = "$1" ] || bad "exit status $2 instead of $1"
-}
-
-# run STATUS WORD...: output in $work/out, messages in $work/err
-run() {
-	local want=$1
-
-	shift
-	name=$(printf '%s ' "$@" | cut -c 1-200)
-	timeout 60 "$crosvm" "$@" >"$work/out" 2>"$work/err" </dev/null
-	ended "$want" $?
-}
-
-# fails STATUS REGEX WORD...: complains in one line that matches, and leaves nothing behind
-fails() {
-	local want=$1 regex=$2 before after
-
-	shift 2
-	before=$(ls -lR .)
-	run "$want" "$@"
-	after=$(ls -lR .)
-	[ "$(wc -l <"$work/err")" = 1 ] || bad "not one line of complaint"
-	grep -qE "^crosvm: .*($regex)" "$work/err" || bad "the complaint does not match '$regex'"
-	! [ -s "$work/out" ] || bad "output where none belongs"
-	[ "$before" = "$after" ] || bad "it has left something behind"
-}
-
-# said FILE REGEX
-said() {
-	grep -qE "$2" "$work/$1" || bad "$1 has no line that matches '$2'"
-}
-
-silent() {
-	! [ -s "$work/err" ] || bad "messages where none belong"
-}
-
-# repeat N WORD...: the words N times, in the array $words
-repeat() {
-	local n=$1
-
-	shift
-	words=()
-	while [ $((n -= 1)) -ge 0 ]; do
-		words+=("$@")
-	done
-}
+# shellcheck source=tests/cli/lib.sh
+. "$(dirname "$0")/lib.sh"
 
 make_files() {
 	: >empty
@@ -263,13 +196,6 @@ group_input() {
 	fails 1 'no mechanism .nonsense.; there are' run --sandbox=nonsense "$hello"
 	fails 1 'seccomp needs no_new_privs' run --sandbox=seccomp "$hello"
 	fails 2 "device-death: 'maybe' is not known, give" run --device-death=maybe "$hello"
-	mkdir policies
-	fails 1 'policy none/rng.policy: No such file' run --seccomp-policy-dir none --device rng "$hello"
-	fails 1 'policies/rng.policy: No such file' \
-		run --seccomp-policy-dir policies --device rng "$hello"
-	printf 'read: 1\nfrobnicate: 1\n' >policies/rng.policy
-	fails 1 "policies/rng.policy:2: there is no system call 'frobnicate'" \
-		run --seccomp-policy-dir policies --device rng "$hello"
 	fails 1 'disk is the image of another VM' run --rwdisk disk --rwdisk disk "$hello"
 	fails 1 'disk is the image of another VM' run -d disk --rwdisk disk "$hello"
 	fails 1 '-m 1: memory: 1048576 bytes are too few, give' run -m 1 "$hello"
@@ -430,15 +356,6 @@ group_streams() {
 	kill $pid
 	wait $pid
 	run 0 run -d disk "$hello"
-}
-
-# wait_for FILE TEXT
-wait_for() {
-	local tries=0
-
-	until grep -q "$2" "$1" 2>/dev/null || [ $((tries += 1)) = 300 ]; do
-		sleep 0.1
-	done
 }
 
 # on_terminal STATUS KEYS-FUNCTION GUEST-WORDS [FIRST [NEXT]]: runs on a terminal of its own, with

@@ -529,8 +529,8 @@ START_TEST(refusals)
 
 	how.program_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	ck_assert_int_eq(try_spawn(&h, &how, &jail), -EACCES);
-	ck_assert_str_eq(e.text, "sandbox: the helper program 'jail-helper' cannot be executed: "
-				 "Permission denied");
+	ck_assert_str_eq(e.text, "sandbox: the helper program '/dev/null' cannot be executed: "
+				 "Permission denied; put the crosvm-device of this build there");
 	ck_assert_int_eq(h.child.pid, 0);
 	close(how.program_fd);
 	stop(&h);

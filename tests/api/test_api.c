@@ -3,46 +3,14 @@
  * The public API as an application has it: the shared library, this host's KVM
  * and the bare guests. What needs KVM passes with a note where there is none.
  */
-#include <check.h>
-#include <errno.h>
+#include "api_test.h"
+
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
-
-#include <crosvm/crosvm.h>
-
-#include "../support/check_main.h"
-#include "../support/usage.h"
-
-/* Returns from the test where no VM can be made. */
-#define NEED_KVM()                                         \
-	do {                                               \
-		if (access("/dev/kvm", R_OK | W_OK) < 0) { \
-			printf("skip /dev/kvm: %m\n");     \
-			return;                            \
-		}                                          \
-	} while (0)
-
-/* A bare guest of this build: they are beside the directory of this program. */
-static const char *guest(const char *name)
-{
-	static _Thread_local char path[PATH_MAX];
-	char self[PATH_MAX] = "";
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-	ck_assert_int_gt(n, 0);
-	*strrchr(self, '/') = '\0';
-	snprintf(path, sizeof(path), "%.3000s/guest/%s.elf", self, name);
-	return path;
-}
 
 static struct vm *create_with(const char *kernel, const char *cmdline, enum vm_sandbox sandbox)
 {
@@ -184,13 +152,7 @@ static double seconds(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define N_LIVES	  100
-#define SANITIZED 1
-#else
-#define N_LIVES	  1000
-#define SANITIZED 0
-#endif
+#define N_LIVES	  (SANITIZED ? 100 : 1000)
 #define N_THREADS 8 /* the kernel makes each VM wait for its end: they wait together */
 
 /* ThreadSanitizer does not see liburing close a ring, and takes the next file for the same one. */
@@ -273,6 +235,7 @@ END_TEST
 START_TEST(sandboxed_lives)
 {
 	NEED_KVM();
+	NEED_JAIL();
 	check_lives(N_LIVES / 20 + N_THREADS, VM_SANDBOX_ON); /* each thread at least one */
 	/* no process of theirs is left, nor its remains */
 	ck_assert(waitpid(-1, NULL, __WALL | WNOHANG) < 0 && errno == ECHILD);
@@ -442,6 +405,7 @@ START_TEST(sandbox_report)
 	ck_assert_int_eq(vm_sandbox_report(getpid(), 1u << 31, &r, &e), -EINVAL);
 	vm_sandbox_report_destroy(NULL);
 	NEED_KVM();
+	NEED_JAIL();
 	vm = create_with("hello", "end=halt", VM_SANDBOX_ON);
 	add(vm, "rng", "", NULL);
 	ck_assert_msg(vm_start(vm, &e) == 0, "%s", e.text);

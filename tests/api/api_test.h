@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the tests of the public API have in common; they see the shared library only. */
+#ifndef CV_TESTS_API_TEST_H
+#define CV_TESTS_API_TEST_H
+
+#include <check.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <crosvm/crosvm.h>
+
+#include "../support/check_main.h"
+#include "../support/need_jail.h"
+#include "../support/usage.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#else
+#define SANITIZED 0
+#endif
+
+/* Returns from the test where no VM can be made. */
+#define NEED_KVM()                                         \
+	do {                                               \
+		if (access("/dev/kvm", R_OK | W_OK) < 0) { \
+			printf("skip /dev/kvm: %m\n");     \
+			return;                            \
+		}                                          \
+	} while (0)
+
+/* A bare guest of this build: they are beside the directory of this program. */
+static inline const char *guest(const char *name)
+{
+	static _Thread_local char path[PATH_MAX];
+	char self[PATH_MAX] = "";
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	ck_assert_int_gt(n, 0);
+	*strrchr(self, '/') = '\0';
+	snprintf(path, sizeof(path), "%.3000s/guest/%s.elf", self, name);
+	return path;
+}
+
+#endif

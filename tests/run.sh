@@ -82,6 +82,8 @@ read_results() {
 			sub(/.*<system-out>/, "", line)
 			if (line != "")
 				text = line
+			if (line ~ /^skip /)
+				print "note", name, substr(line, 6)
 		}
 		/^skip / { print "note", name, substr($0, 6) }
 		/<\/testcase>/ {

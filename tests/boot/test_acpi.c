@@ -427,7 +427,7 @@ static bool have_iasl(void)
 {
 	if (system("iasl -v >/dev/null 2>&1") == 0)
 		return true;
-	puts("skipped: iasl is missing; install acpica-tools");
+	puts("skip iasl is missing; install acpica-tools");
 	return false;
 }
 

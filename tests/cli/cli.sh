@@ -308,14 +308,14 @@ group_streams() {
 	run 0 run --serial type=file,path=log,console "$hello"
 	run 0 run --serial "type=file,path=log" "$hello"
 	[ "$(tr '\n' ' ' <log)" = "Hello Hello " ] || bad "$(cat log)"
-	run 0 run -d a,b --device block,path=a,,b,ro "$hello"
+	run 0 run "${no_processes[@]}" -d a,b --device block,path=a,,b,ro "$hello"
 	run 0 run --serial type=file,path=c,,d,console "$hello"
 	[ "$(cat c,d)" = Hello ] || bad "a comma in a path"
 	run 0 run --serial type=sink "$hello"
 	[ "$(wc -c <"$work/out")" = 0 ] || bad "output of a sink"
 
 	name="closed streams"
-	"$crosvm" run --rwdisk disk "$hello" <&- >&- 2>&- || bad "exit status $?"
+	"$crosvm" run "${no_processes[@]}" --rwdisk disk "$hello" <&- >&- 2>&- || bad "exit status $?"
 	cmp -s disk <(head -c 1M /dev/zero) || bad "something was written to the disk"
 	name="full output"
 	"$crosvm" run "$hello" >/dev/full 2>"$work/err" </dev/null || bad "exit status $?"
@@ -349,13 +349,13 @@ group_streams() {
 	grep -q '^crosvm: ended by signal 15 ' "$work/ignoring" || bad "no word about the signal"
 
 	name="image in use"
-	"$crosvm" run --rwdisk disk -p end=halt "$hello" >"$work/first" 2>&1 </dev/null &
+	"$crosvm" run "${no_processes[@]}" --rwdisk disk -p end=halt "$hello" >"$work/first" 2>&1 </dev/null &
 	pid=$!
 	wait_for "$work/first" Hello
 	fails 1 'disk is the image of another VM too; stop that one' run -d disk "$hello"
 	kill $pid
 	wait $pid
-	run 0 run -d disk "$hello"
+	run 0 run "${no_processes[@]}" -d disk "$hello"
 }
 
 # on_terminal STATUS KEYS-FUNCTION GUEST-WORDS [FIRST [NEXT]]: runs on a terminal of its own, with

@@ -3,6 +3,8 @@
 # What the tests of the tool have in common. Sourced with $crosvm and $guests set: makes the
 # directory $work and goes to an empty one in it.
 
+# shellcheck source=tests/support/jail.sh
+. "$(dirname "$0")/../support/jail.sh"
 hello=$guests/hello.elf
 alone=$guests/../run-alone
 failures=0 name=

@@ -21,6 +21,9 @@ if grep -qa '__[at]san_init' "$crosvm"; then
 	echo "a sanitizer's run-time has no full jail"
 	exit 77
 fi
+# shellcheck source=tests/support/jail.sh
+. "$(dirname "$0")/../support/jail.sh"
+need_jail
 work=$(mktemp -d) || exit 1
 chmod 755 "$work"
 trap '[ -z "$pid" ] || kill -9 $pid 2>/dev/null; rm -rf "$work"' EXIT

@@ -47,7 +47,7 @@ struct bare {
 #define NEED_KVM()                                         \
 	do {                                               \
 		if (access("/dev/kvm", R_OK | W_OK) < 0) { \
-			printf("skipped: /dev/kvm: %m\n"); \
+			printf("skip /dev/kvm: %m\n");     \
 			return;                            \
 		}                                          \
 	} while (0)

@@ -115,7 +115,7 @@ START_TEST(poor_host)
 	int old;
 
 	if (geteuid() != 0) {
-		printf("skipped: only root can change the root directory\n");
+		printf("skip only root can change the root directory\n");
 		return;
 	}
 	old = enter_empty_root();

@@ -93,11 +93,11 @@ START_TEST(no_permission)
 {
 	NEED_KVM();
 	if (geteuid() != 0 || setegid(NOBODY) < 0 || seteuid(NOBODY) < 0) {
-		printf("skipped: only root can become another user\n");
+		printf("skip only root can become another user\n");
 		return;
 	}
 	if (access("/dev/kvm", F_OK) == 0 && eaccess("/dev/kvm", R_OK | W_OK) == 0) {
-		printf("skipped: everybody may open /dev/kvm here\n");
+		printf("skip everybody may open /dev/kvm here\n");
 		return;
 	}
 	expect_failure(1, -EACCES, "kvm group");
@@ -113,7 +113,7 @@ START_TEST(no_kvm)
 	int old;
 
 	if (geteuid() != 0) {
-		printf("skipped: only root can change the root directory\n");
+		printf("skip only root can change the root directory\n");
 		return;
 	}
 	old = enter_empty_root();

@@ -29,6 +29,7 @@
 #include "base/math.h"
 #include "sandbox/seccomp.h"
 #include "support/check_main.h"
+#include "support/need_jail.h"
 #include "support/usage.h"
 #include "sys/io.h"
 #include "sys/loop.h"
@@ -250,12 +251,14 @@ static void try_all(void)
 
 START_TEST(attempts_as_we_are)
 {
+	NEED_JAIL();
 	try_all();
 }
 END_TEST
 
 START_TEST(attempts_as_a_user)
 {
+	NEED_JAIL();
 	become_user();
 	try_all();
 }
@@ -321,6 +324,7 @@ static void look_around(int64_t id)
 
 START_TEST(inside_as_we_are)
 {
+	NEED_JAIL();
 	signal(SIGPIPE, SIG_IGN);
 	look_around(geteuid() == 0 ? 65534 : (int64_t)geteuid());
 }
@@ -328,6 +332,7 @@ END_TEST
 
 START_TEST(inside_as_a_user)
 {
+	NEED_JAIL();
 	become_user();
 	look_around((int64_t)geteuid());
 }
@@ -336,6 +341,7 @@ END_TEST
 /* Each mechanism can be left out, and the others hold. */
 START_TEST(without_one)
 {
+	NEED_JAIL();
 	for (uint32_t bit = 1; bit < CV_JAIL_SECCOMP; bit <<= 1) {
 		struct how how = { .without = bit | CV_JAIL_SECCOMP };
 
@@ -373,6 +379,7 @@ START_TEST(parent_is_as_before)
 	sigset_t mask, now;
 	struct helper h;
 
+	NEED_JAIL();
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGUSR1);
 	sigprocmask(SIG_SETMASK, &mask, NULL);
@@ -401,6 +408,7 @@ START_TEST(descriptors_change_places)
 	struct cv_child child;
 	struct jail_answer a;
 
+	NEED_JAIL();
 	ck_assert_int_eq(dup2(program, 40), 40);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv), 0);
 	ck_assert_int_eq(dup2(sv[0], 41), 41);
@@ -435,6 +443,7 @@ START_TEST(threads_spawn_at_once)
 	struct usage before = usage_now();
 	pthread_t threads[4];
 
+	NEED_JAIL();
 	for (size_t i = 0; i < CV_LEN(threads); i++)
 		ck_assert_int_eq(pthread_create(&threads[i], NULL, spawn_some, NULL), 0);
 	for (size_t i = 0; i < CV_LEN(threads); i++)
@@ -449,6 +458,7 @@ START_TEST(child_ends)
 	struct cv_child_end end;
 	struct pollfd p = { .events = POLLIN };
 
+	NEED_JAIL();
 	start(&h, &bare, JAIL_wait_here);
 	ck_assert(!cv_child_ended(&h.child, false, &end));
 	p.fd = cv_fd_get(&h.child.pidfd);
@@ -512,6 +522,7 @@ static void kill_the_parent(bool ordered)
 
 START_TEST(parent_is_killed)
 {
+	NEED_JAIL();
 	kill_the_parent(true);
 	kill_the_parent(false);
 }
@@ -527,6 +538,7 @@ START_TEST(refusals)
 	struct cv_jail jail;
 	struct helper h = { 0 };
 
+	NEED_JAIL();
 	how.program_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	ck_assert_int_eq(try_spawn(&h, &how, &jail), -EACCES);
 	ck_assert_str_eq(e.text, "sandbox: the helper program '/dev/null' cannot be executed: "
@@ -563,6 +575,7 @@ START_TEST(refusals_of_the_child)
 {
 	struct cv_jail jail;
 
+	NEED_JAIL();
 	cv_jail_init(&jail, cv_jail_default() & ~(uint32_t)CV_JAIL_SECCOMP);
 	entering_fails(&jail, 6, -EBADF, "descriptor 5 should be open and is not");
 	become_user();
@@ -588,8 +601,10 @@ START_TEST(forbidden_namespaces)
 	struct cv_jail jail;
 	struct helper h = { 0 };
 
-	if (geteuid() != 0 || unshare(CLONE_NEWUSER) < 0)
+	NEED_JAIL();
+	if (geteuid() != 0)
 		return;
+	ck_assert_int_eq(unshare(CLONE_NEWUSER), 0);
 	put("/proc/self/setgroups", "deny");
 	put("/proc/self/gid_map", "0 0 1");
 	put("/proc/self/uid_map", "0 0 1");

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=bash disable=SC2034
+# Whether this host lets the tests make jails: many a container and every chroot does not. Sourced.
+
+no_jail="user namespaces cannot be made here (a chroot, a container, or sysctl), nor jails"
+
+can_jail() {
+	unshare --user true 2>/dev/null
+}
+
+need_jail() {
+	if ! can_jail; then
+		echo "$no_jail"
+		exit 77
+	fi
+}
+
+# For "crosvm run" where processes are not the point: jails, or no processes; and where processes are
+# but jails are not. Without jails there is a warning then.
+no_processes=() plain_processes=()
+if ! can_jail; then
+	no_processes=(--disable-sandbox) plain_processes=(--sandbox=none)
+fi

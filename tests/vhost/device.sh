@@ -75,15 +75,23 @@ end_guest() { # STATUS
 	[ $status = "$1" ] || bad "exit status $status instead of $1"
 }
 
-end_back() {
-	local status
+children_of_back() {
+	cat /proc/"$back"/task/*/children 2>/dev/null
+}
 
+end_back() {
+	local status child children
+
+	children=$(children_of_back)
 	kill "$back" 2>/dev/null
 	wait "$back"
 	status=$?
 	[ $status = 143 ] || bad "the back end's exit status is $status instead of 143"
 	! [ -e sock ] || bad "the socket is left behind"
-	! pgrep -P "$back" >/dev/null || bad "a process is left behind"
+	# it waits for their end
+	for child in $children; do
+		! grep -qs '^State:.[^ZX]' "/proc/$child/status" || bad "process $child is left behind"
+	done
 }
 
 verify() { # NAME VHOST-USER-OPTIONS GUEST-WORDS
@@ -92,6 +100,19 @@ verify() { # NAME VHOST-USER-OPTIONS GUEST-WORDS
 	end_guest 0
 	said out '^verify ok rounds=100 '
 	! [ -s err ] || bad "messages where none belong"
+}
+
+# A signal in the middle takes the device's process along.
+ended_while_serving() {
+	name="ended while it serves"
+	: >back
+	serve block,path=disk
+	start_guest "" "seed=1 n=100000000 span=8"
+	wait_for out '^id '
+	[ -n "$(children_of_back)" ] || bad "no process serves"
+	end_back
+	kill "$front"
+	end_guest 143
 }
 
 group_disk() {
@@ -107,6 +128,7 @@ group_disk() {
 		end_back
 		grep -v 'ended by signal 15' back >rest && bad "the back end complains"
 	done
+	! can_jail || ended_while_serving
 	name=once
 	serve block,path=disk --once "${no_processes[@]}"
 	start_guest "" "seed=1 n=10 span=8"
@@ -124,7 +146,8 @@ killed_process() {
 	start_guest "" "seed=$RANDOM n=12000 span=8"
 	for round in 1 2 3; do
 		sleep 0.8
-		pkill -9 -P "$back"
+		# shellcheck disable=SC2046
+		kill -9 $(children_of_back)
 	done
 	end_guest 0
 	said out '^verify ok rounds='

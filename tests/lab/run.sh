@@ -3,14 +3,16 @@
 # Runs one group of the tests with real Linux guests, cases/GROUP.sh: in the
 # lab, or on this host's own KVM where that runs a kernel at native speed.
 #
-#   run.sh GROUP [BUILD]     BUILD: the build directory, default $BUILD or build
+#   run.sh GROUP[-user][-unsandboxed] [BUILD]
+#                            BUILD: the build directory, default $BUILD or build
 #   run.sh --list            the groups
 #
-# CROSVM_LAB=1 takes the lab even where the host could do it; with
-# CROSVM_LAB_SANDBOX=on or off devices are in processes of their own in all cases
-# or in none, instead of every other. Exit status: 0 all
-# passed, 1 some failed, 77 this machine can run neither. Logs of a group that
-# failed stay in BUILD/lab/GROUP.
+# With -user the machines belong to somebody without any privilege, with
+# -unsandboxed all devices are in the machine's own process. CROSVM_LAB=1 takes
+# the lab even where the host could do it; with CROSVM_LAB_SANDBOX=on or off
+# devices are in processes of their own in all cases or in none, instead of every
+# other. Exit status: 0 all passed, 1 some failed, 77 this machine can run
+# neither. Logs of a group that failed stay in BUILD/lab/GROUP.
 set -eu
 shopt -s inherit_errexit
 # shellcheck source=tests/lab/common.sh
@@ -31,7 +33,14 @@ list_groups() {
 	list_groups
 	exit 0
 }
-group=${1:-}
+variant=${1:-}
+group=$variant sandbox=${CROSVM_LAB_SANDBOX:-} user=''
+case $group in
+*-unsandboxed) group=${group%-unsandboxed} sandbox=off ;;
+esac
+case $group in
+*-user) group=${group%-user} user=yes ;;
+esac
 build=$(realpath "${2:-${BUILD:-$src_dir/build}}")
 cases=$lab_dir/cases
 [ -f "$cases/${group:-none}.sh" ] ||
@@ -46,14 +55,17 @@ control) needed=$control ;;
 sandbox) needed=$jail_test ;;
 esac
 [ -z "$needed" ] || [ -x "$needed" ] || die "$needed does not exist; build the project in $build first"
-logs=$build/lab/$group
+logs=$build/lab/$variant
 
 # What a group needs beyond the ordinary: the lab's memory, its time limit,
 # the limit of one guest, both in seconds of an idle machine with two cores.
 lab_memory=3072 lab_disk=0 lab_limit=600 case_limit=90 big_memory=''
 [ "$(awk '/^MemAvailable/ { print $2 }' /proc/meminfo)" -lt $((8 << 20)) ] || big_memory=yes
 case $group in
-boot) [ -z "$big_memory" ] || lab_memory=7168 ;;
+boot)
+	sandbox=${sandbox:-on}
+	[ -z "$big_memory" ] || lab_memory=7168
+	;;
 disk) lab_disk=128 ;;
 control) case_limit=200 lab_limit=900 ;;
 death) case_limit=200 lab_limit=600 ;;
@@ -61,8 +73,10 @@ random) case_limit=1500 lab_limit=1600 ;;
 smoke) case_limit=500 lab_memory=4096 ;;
 esac
 
+# Only the lab has a stranger who can read what he needs and use /dev/kvm.
 native_kernel() {
-	[ -z "${CROSVM_LAB:-}" ] && "$crosvm" check --json 2>/dev/null |
+	[ -z "${CROSVM_LAB:-}" ] && { [ -z "$user" ] || [ "$(id -u)" != 0 ]; } &&
+		"$crosvm" check --json 2>/dev/null |
 		tr -d ' \n' | grep -q '"native_kernel":{"ok":true'
 }
 
@@ -70,9 +84,9 @@ variables() {
 	kernel=$("$lab_dir/kernel.sh" dir)
 	images=$("$lab_dir/image.sh")
 	variables=("CROSVM=$crosvm" "MANY_VMS=$many_vms" "CONTROL=$control" "JAIL_TEST=$jail_test"
-		"CASES=$cases" "GROUP=$group"
+		"CASES=$cases" "GROUP=$variant"
 		"KERNEL_DIR=$kernel" "IMAGES=$images" "CASE_LIMIT=$case_limit"
-		"RANDOM_MIB=${CROSVM_RANDOM_MIB:-64}" "SANDBOX=${CROSVM_LAB_SANDBOX:-}" "BIG_MEMORY=$big_memory"
+		"RANDOM_MIB=${CROSVM_RANDOM_MIB:-64}" "SANDBOX=$sandbox" "STRANGER=$user" "BIG_MEMORY=$big_memory"
 		"ASAN_OPTIONS=detect_leaks=1" "UBSAN_OPTIONS=print_stacktrace=1"
 		"TSAN_OPTIONS=second_deadlock_stack=1")
 }
@@ -89,23 +103,23 @@ run_in_lab() {
 
 	[ -z "$needed" ] || arguments+=(-p "$needed")
 	[ "$group" != sandbox ] || arguments+=(-p "$build/tests/sandbox/jail-helper")
-	[ "$group" != death ] || arguments+=(-p setpriv)
+	[ "$group" != death ] && [ -z "$user" ] || arguments+=(-p setpriv)
 	[ ! -x "$build/crosvm-device" ] || arguments+=(-p "$build/crosvm-device")
 	for pair in "${variables[@]}"; do
 		arguments+=(-e "$pair")
 	done
 	"$lab_dir/lab.sh" "${arguments[@]}" -- sh "$cases/$group.sh" || status=$?
 	[ $status = 125 ] || return $status
-	echo "$group: the emulated machine broke down; once more"
+	echo "$variant: the emulated machine broke down; once more"
 	"$lab_dir/lab.sh" "${arguments[@]}" -- sh "$cases/$group.sh"
 }
 
 run_cases() {
 	if native_kernel; then
-		echo "$group: on this host's KVM"
+		echo "$variant: on this host's KVM"
 		run_native
 	elif command -v qemu-system-x86_64 >/dev/null; then
-		echo "$group: in the lab"
+		echo "$variant: in the lab"
 		run_in_lab
 	else
 		say "this host's KVM cannot run a kernel and the lab needs qemu-system-x86; install that package"

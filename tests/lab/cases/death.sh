@@ -81,11 +81,8 @@ finish
 start user
 if [ -n "$LAB" ]; then
 	jailed
+	unprivileged
 	copy_root disk
-	chmod 755 "$work"
-	chown 1234:1234 "$work/disk"
-	chmod 666 /dev/kvm
-	as_user="/usr/bin/setpriv --reuid 1234 --regid 1234 --clear-groups"
 	guest --device "block,path=$work/disk" --device rng -p "quiet root=/dev/vda rw test=files" \
 		-i "$IMAGES/initrd" "$KERNEL_DIR/bzImage"
 	status 0

@@ -6,6 +6,8 @@
 #   start NAME          begins a case
 #   guest ARG...        runs "crosvm run ARG...", keeping log and status
 #   guest_beside ARG... the same in the background, until join
+#   guest_seen N ARG... the same for a guest that begins with test=held and has
+#                       N virtio devices: its processes are looked at meanwhile
 #   status N            crosvm must have ended with N
 #   said KEY VALUE      the guest must have reported exactly that
 #   expect TEXT CMD...  CMD must succeed, else TEXT is the reason
@@ -13,15 +15,17 @@
 #
 # Devices are in processes of their own in the first case of a group, in
 # crosvm's in the second, and so on; SANDBOX=on or off says it for all,
-# and "jailed" after start for one.
+# and "jailed" after start for one. The machines are ours or, with STRANGER=yes
+# or "unprivileged" after start, somebody's without any privilege.
 #
 # Set by run.sh: CROSVM, CONTROL, KERNEL_DIR, IMAGES, GROUP, LAB_OUT, CASE_LIMIT, LAB,
-# BIG_MEMORY, RANDOM_MIB, SANDBOX.
+# BIG_MEMORY, RANDOM_MIB, SANDBOX, STRANGER.
 
 passed=0 failed=0 skipped=0 n_cases=0
 as_user='' # what comes before crosvm to run it as somebody else
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+stranger=1234
 
 start() {
 	name=$1 reason='' result='' log=$LAB_OUT/$1.log
@@ -32,10 +36,20 @@ start() {
 	*) where=--disable-sandbox ;;
 	esac
 	n_cases=$((n_cases + 1))
+	as_user=''
+	[ -z "${STRANGER:-}" ] || unprivileged
 }
 
 jailed() {
 	where=''
+}
+
+# Whoever is no privileged user already becomes none.
+unprivileged() {
+	[ "$(id -u)" = 0 ] || return 0
+	as_user="/usr/bin/setpriv --reuid $stranger --regid $stranger --clear-groups"
+	chmod 755 "$work"
+	chmod 666 /dev/kvm
 }
 
 # Only the first reason counts: the others follow from it.
@@ -63,9 +77,51 @@ guest_beside() {
 	# a shell gives what it starts in the background no standard input
 	exec 7<&0
 	# shellcheck disable=SC2086 # one word or none
-	timeout -k 5 "$CASE_LIMIT" "$CROSVM" run $where "$@" <&7 7<&- >"$log.raw" 2>"$log.err" &
+	timeout -k 5 "$CASE_LIMIT" $as_user "$CROSVM" run $where "$@" <&7 7<&- >"$log.raw" 2>"$log.err" &
 	runner=$!
 	exec 7<&-
+}
+
+guest_seen() {
+	devices=$1
+	shift
+	rm -f "$work/hold"
+	mkfifo "$work/hold"
+	exec 8<>"$work/hold"
+	guest_beside <"$work/hold" "$@"
+	expect "the guest never came up" wait_for "$log.raw" "LAB ready held"
+	[ -n "$reason" ] || look_at_processes "$devices"
+	echo >&8
+	join
+	exec 8>&-
+}
+
+# The machine's process is what guest_beside has started or, where timeout does
+# not become what it runs, its child.
+machine_process() {
+	for process in "$runner" $(cat "/proc/$runner/task/$runner/children"); do
+		[ "$(cat "/proc/$process/comm")" != crosvm ] || echo "$process"
+	done
+}
+
+# Whose the machine is, and how many of its devices have a process and a jail.
+look_at_processes() {
+	pid=$(machine_process) owner=$(id -u) wanted=$1
+	[ -z "$as_user" ] || owner=$stranger
+	expect "the machine's process is not to be found" [ -n "$pid" ]
+	ids=$(sed -n 's/^Uid://p' "/proc/$pid/status" | xargs)
+	expect "the machine's user is '$ids' instead of $owner" [ "$ids" = "$owner $owner $owner $owner" ]
+	"$CROSVM" sandbox-report "$pid" >"$log.report" 2>&1
+	verdict=$?
+	sed 's/^/report: /' "$log.report" >>"$log"
+	seen=$(grep -c '^device .*, process [0-9]' "$log.report")
+	rm "$log.report"
+	[ -z "$where" ] || wanted=0
+	expect "$seen devices have processes instead of $wanted" [ "$seen" = "$wanted" ]
+	# what other users see of their own is too little for a verdict
+	[ "$(id -u)" = 0 ] || return 0
+	[ -z "$where" ] && wanted=0 || wanted=5
+	expect "the report on its jails ended with $verdict instead of $wanted" [ $verdict = "$wanted" ]
 }
 
 join() {
@@ -133,6 +189,7 @@ skip() {
 # A disk of our own for this case.
 copy_root() {
 	cp "$IMAGES/root.ext4" "$work/$1"
+	[ -z "$as_user" ] || chown $stranger "$work/$1"
 }
 
 file_sum() {

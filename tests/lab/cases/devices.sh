@@ -113,4 +113,50 @@ said product 42
 fsck_clean "$work/disk"
 finish
 
+# Types one line when the log has the text.
+type_after() {
+	expect "'$1' did not appear" wait_for "$log.raw" "$1"
+	[ -n "$reason" ] || echo "$2" >&8
+}
+
+# The device's process that holds a file.
+holder_of() {
+	for held in /proc/[0-9]*/fd/*; do
+		if [ "$(readlink "$held")" = "$1" ] && grep -q -x crosvm-device "${held%/fd/*}/comm"; then
+			echo "$held" | cut -d / -f 3
+		fi
+	done
+}
+
+# A person logs in over a port that has a process of its own; another such port
+# loses its process, which costs the guest no more than that port.
+start serial-process
+jailed
+exec 8<>"$work/keys"
+guest_beside <"$work/keys" --serial type=stdout,console=true,sandbox=on \
+	--serial type=file,num=2,path="$work/second",sandbox=on \
+	-p "quiet test=logging_in,serial_about" -i "$IMAGES/initrd" "$KERNEL_DIR/bzImage"
+type_after "^crosvm login: " root
+# shellcheck disable=SC2016 # for the guest's shell
+type_after "^crosvm# " 'echo LAB user $LOGNAME $(tty)'
+type_after "^LAB user" 'echo to the second port >/dev/ttyS1; seq 1000 1199 | sed "s/^/LAB line /"; echo LAB ready lines'
+expect "the lines did not end" wait_for "$log.raw" "^LAB ready lines"
+expect "nothing came out of ttyS1" grep -q "to the second port" "$work/second"
+[ -n "$reason" ] || look_at_processes 2
+if [ "$(id -u)" = 0 ]; then
+	expect "no process to kill" kill -9 "$(holder_of "$work/second")"
+fi
+# shellcheck disable=SC2016
+[ -n "$reason" ] || echo 'timeout 5 sh -c "echo lost >/dev/ttyS1"; echo LAB alone $((6 * 7)); exit' >&8
+join
+exec 8>&-
+status 0
+said user "root /dev/ttyS0"
+expect "lines were lost or changed" [ "$(values line | sha256sum)" = "$(seq 1000 1199 | sha256sum)" ]
+said alone 42
+said ports 2
+said ending poweroff
+[ "$(id -u)" != 0 ] || expect "the death was not told" grep -q "crosvm: .*serial: .*the guest has lost the device" "$log"
+finish
+
 summary

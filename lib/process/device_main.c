@@ -94,16 +94,17 @@ static int control(struct device *d, const char *op, const char *args, char *rep
 
 static void on_control(struct device *d, struct cv_frame *f)
 {
+	uint32_t room = cv_frame_u32(f);
 	const char *op = cv_frame_get_text(f), *args = cv_frame_get_text(f);
 	char reply[CV_PROCESS_REPLY_MAX] = "";
 	struct vm_error e = { 0 };
 	int result;
 
-	if (!cv_frame_ended(f)) {
+	if (!cv_frame_ended(f) || room == 0 || room > sizeof(reply)) {
 		cv_loop_stop(d->loop);
 		return;
 	}
-	result = control(d, op, args, reply, sizeof(reply), &e);
+	result = control(d, op, args, reply, room, &e);
 	if (send_result(d, CV_PROCESS_DONE, result, result < 0 ? e.text : reply))
 		cv_loop_stop(d->loop);
 }

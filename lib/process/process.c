@@ -321,6 +321,7 @@ int cv_process_control(struct cv_process *c, const char *op, const char *args, c
 	int err, result;
 
 	cv_frame_begin(&b, CV_PROCESS_CONTROL);
+	cv_buf_le32(&b, (uint32_t)cv_min(size ?: 1, (size_t)CV_PROCESS_REPLY_MAX));
 	cv_frame_text(&b, op);
 	cv_frame_text(&b, args);
 	err = cv_process_send(c, &b, NULL, 0, deadline_of(c));

@@ -5,6 +5,7 @@
  * itself is reached by vhost-user on a socket of its own.
  *
  *   parent -> child   START with the device's files, CONTROL, PING, STOP
+ *                     (CONTROL: the room for the reply, the operation, its arguments)
  *   child -> parent   SEALED with the listener of its seccomp filter, if it has one;
  *                     READY or FAILED; DONE after a CONTROL, ALIVE after a PING;
  *                     BUSY when something has woken the device, once in a second;

@@ -11,7 +11,7 @@
 
 #include "base/endian.h"
 #include "base/math.h"
-#include "support/check_main.h"
+#include "support/child.h"
 #include "support/must.h"
 #include "support/vdev.h"
 #include "sys/fd.h"

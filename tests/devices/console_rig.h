@@ -181,7 +181,7 @@ static inline int resize(struct rig *r, const char *args)
 {
 	char reply[16];
 
-	return r->slot->ops->control(r->slot, "resize", args, reply, sizeof(reply), NULL);
+	return rig_control(r, "resize", args, reply, sizeof(reply), NULL);
 }
 
 #endif

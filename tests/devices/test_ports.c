@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The one-port devices: reset register, pvpanic, debug console. */
+/* The one-port devices: reset register, pvpanic, debug console. The first two ask the VM for something,
+ * which they may only in its process. */
 #include <stdio.h>
 #include <unistd.h>
 
@@ -60,7 +61,8 @@ START_TEST(debugcon)
 	rdev_dispatch(&d);
 	ck_assert_int_eq(read(fds[0], buf, sizeof(buf)), 5);
 	ck_assert_str_eq(buf, "hello");
-	for (unsigned int i = 0; i < 200000; i++) /* nobody reads: the rest is dropped */
+	/* nobody reads: what a pipe does not hold is dropped */
+	for (unsigned int i = 0; i < (_i == RDEV_CHILD ? 70000u : 200000u); i++)
 		rdev_write(&d, 0, 1, i);
 	close(fds[0]);
 	rdev_close(&d);
@@ -71,4 +73,4 @@ START_TEST(debugcon)
 }
 END_TEST
 
-CHECK_MAIN_TIMES(N_RDEV_WHERE, "ports", reset_register, pvpanic, debugcon)
+CHECK_MAIN_RDEV("ports", reset_register, pvpanic, debugcon)

@@ -7,7 +7,7 @@
 
 #include "base/endian.h"
 #include "base/math.h"
-#include "support/check_main.h"
+#include "support/child.h"
 #include "support/must.h"
 #include "support/vdev.h"
 #include "virtio/virtio.h"
@@ -65,7 +65,7 @@ static int report(struct rig *r, unsigned int queue, const struct drv_buf *bufs,
 
 static int control(struct rig *r, const char *op, const char *args, char *reply, size_t size)
 {
-	return r->device->ops->control(r->device, op, args, reply, size, NULL);
+	return rig_control(r, op, args, reply, size, NULL);
 }
 
 static blkcnt_t blocks(struct rig *r)
@@ -572,10 +572,14 @@ START_TEST(saves_its_state)
 }
 END_TEST
 
-CHECK_MAIN("virtio_balloon", inflates_and_deflates, inflates_across_regions, ignores_wild_pages,
-	   ignores_odd_lists, works_in_turns, stops_in_the_middle, respects_suppression,
-	   has_a_target, tells_only_changes, refuses_a_target_beyond_memory,
-	   protects_its_configuration, offers_what_the_options_say, gives_statistics,
-	   needs_a_driver_for_statistics, survives_wild_statistics, takes_reported_pages,
-	   finds_the_reporting_queue, keeps_poisoned_pages, survives_wild_reports,
-	   breaks_on_a_bad_descriptor, saves_its_state)
+/* One that looks into the device. */
+CHECK_MAIN_CHILD("virtio_balloon",
+		 ANYWHERE(inflates_and_deflates, inflates_across_regions, ignores_wild_pages,
+			  ignores_odd_lists, works_in_turns, stops_in_the_middle,
+			  respects_suppression, has_a_target, tells_only_changes,
+			  refuses_a_target_beyond_memory, protects_its_configuration,
+			  offers_what_the_options_say, gives_statistics,
+			  needs_a_driver_for_statistics, survives_wild_statistics,
+			  takes_reported_pages, finds_the_reporting_queue, keeps_poisoned_pages,
+			  survives_wild_reports, breaks_on_a_bad_descriptor),
+		 ONLY_HERE(saves_its_state))

@@ -350,9 +350,9 @@ START_TEST(write_cache_mode)
 END_TEST
 
 /* Threads that do what may block: a write to memory does not, a flush does. */
-static unsigned int n_io_threads(void)
+static unsigned int n_io_threads(struct rig *r)
 {
-	return usage_threads("crosvm-io");
+	return usage_threads_of(rig_pid(r), "crosvm-io");
 }
 
 /* Whether a write is made stable before it is answered, seen by the thread that does it. */
@@ -371,12 +371,12 @@ static bool syncs(uint64_t refuse, bool off_by_config)
 			  (r.dev.features & F_FLUSH) > 0 || refuse & F_CONFIG_WCE);
 	if (off_by_config)
 		r.dev.ops->config_write(&r.dev, C_WRITEBACK, &byte, 1);
-	ck_assert_uint_eq(n_io_threads(), 0);
+	ck_assert_uint_eq(n_io_threads(&r), 0);
 	ck_assert_uint_eq(do_write(&r, 0, buf, sizeof(buf)), OK);
-	synced = n_io_threads() > 0;
+	synced = n_io_threads(&r) > 0;
 	ck_assert_uint_eq(do_range(&r, WRITE_ZEROES, 0, 1, 0), OK);
 	ck_assert_uint_eq(do_plain(&r, FLUSH), OK);
-	ck_assert_uint_gt(n_io_threads(), 0);
+	ck_assert_uint_gt(n_io_threads(&r), 0);
 	close_rig(&r, fd);
 	return synced;
 }
@@ -398,8 +398,7 @@ static void control(struct rig *r, const char *args, int want, const char *text)
 	char reply[64];
 	struct vm_error e = { 0 };
 
-	ck_assert_int_eq(r->slot->ops->control(r->slot, "resize", args, reply, sizeof(reply), &e),
-			 want);
+	ck_assert_int_eq(rig_control(r, "resize", args, reply, sizeof(reply), &e), want);
 	ck_assert_msg(strstr(want ? e.text : reply, text), "'%s' / '%s' lacks '%s'", e.text, reply,
 		      text);
 }
@@ -535,7 +534,11 @@ START_TEST(memory)
 }
 END_TEST
 
-CHECK_MAIN("virtio_blk", round_trip_everywhere, round_trip_direct, layouts, most_segments, get_id,
-	   several_ranges, discard_frees_space, queues_side_by_side, one_kick_for_all, config_space,
-	   discard_off, discard_off_keeps_space, write_cache_mode, writethrough_syncs, resize,
-	   read_only, state, stop_in_the_middle, memory)
+/* Those that look into the device, and at the memory of this process. */
+CHECK_MAIN_CHILD("virtio_blk",
+		 ANYWHERE(round_trip_everywhere, round_trip_direct, layouts, most_segments, get_id,
+			  several_ranges, discard_frees_space, queues_side_by_side,
+			  one_kick_for_all, config_space, discard_off, discard_off_keeps_space,
+			  write_cache_mode, writethrough_syncs, resize, read_only,
+			  stop_in_the_middle),
+		 ONLY_HERE(writethrough_syncs, state, memory))

@@ -327,6 +327,10 @@ START_TEST(garbage)
 }
 END_TEST
 
-CHECK_MAIN("virtio_blk_hostile", bad_configurations, out_of_range, all_or_nothing, unknown_requests,
-	   failing_disk, malformed_requests, too_many_segments, overlapping_buffers,
-	   read_into_the_ring, reset_in_endless_reads, queue_reset_in_endless_reads, garbage)
+/* What is refused before there is a device. */
+CHECK_MAIN_CHILD("virtio_blk_hostile",
+		 ANYWHERE(out_of_range, all_or_nothing, unknown_requests, failing_disk,
+			  malformed_requests, too_many_segments, overlapping_buffers,
+			  read_into_the_ring, reset_in_endless_reads, queue_reset_in_endless_reads,
+			  garbage),
+		 ONLY_HERE(bad_configurations))

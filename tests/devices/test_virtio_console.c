@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The console alone: bytes both ways with nobody waiting. */
 #include "console_rig.h"
-#include "support/check_main.h"
+#include "support/child.h"
 
 START_TEST(talks)
 {
@@ -221,7 +221,9 @@ START_TEST(takes_emergency_writes)
 }
 END_TEST
 
-CHECK_MAIN("virtio_console", talks, is_a_single_port, input_waits_for_buffers,
-	   output_waits_for_the_host, goes_on_after_a_stop, is_quiet_when_stopped,
-	   survives_the_end_of_the_host, needs_no_files, respects_suppression, tells_its_size,
-	   takes_emergency_writes)
+CHECK_MAIN_CHILD("virtio_console",
+		 ANYWHERE(talks, is_a_single_port, input_waits_for_buffers,
+			  output_waits_for_the_host, goes_on_after_a_stop, is_quiet_when_stopped,
+			  survives_the_end_of_the_host, needs_no_files, respects_suppression,
+			  tells_its_size, takes_emergency_writes),
+		 ONLY_HERE())

@@ -2,7 +2,7 @@
 /* The entropy device over slot and transport. */
 #include <string.h>
 
-#include "support/check_main.h"
+#include "support/child.h"
 #include "support/vdev.h"
 
 static const struct cv_class *rng(void)
@@ -178,5 +178,7 @@ START_TEST(its_queue_is_reset)
 }
 END_TEST
 
-CHECK_MAIN("virtio_rng", fills_buffers, fills_segments, greedy_guest, bad_descriptor,
-	   stops_between_turns, its_queue_is_reset)
+CHECK_MAIN_CHILD("virtio_rng",
+		 ANYWHERE(fills_buffers, fills_segments, greedy_guest, bad_descriptor,
+			  stops_between_turns, its_queue_is_reset),
+		 ONLY_HERE())

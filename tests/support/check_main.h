@@ -10,7 +10,10 @@
 #define CHECK_MAIN(name, ...) CHECK_MAIN_TIMES(1, name, __VA_ARGS__)
 
 /* The same, each test for _i from 0 to times - 1. */
-#define CHECK_MAIN_TIMES(times, name, ...)                                    \
+#define CHECK_MAIN_TIMES(times, name, ...) CHECK_MAIN_AFTER((void)0, times, name, __VA_ARGS__)
+
+/* The same after an expression, in the process that forks for each test. */
+#define CHECK_MAIN_AFTER(prepare, times, name, ...)                           \
 	int main(void)                                                        \
 	{                                                                     \
 		const TTest *const tests_[] = { __VA_ARGS__ };                \
@@ -19,6 +22,7 @@
 		SRunner *r = srunner_create(s);                               \
 		int failed;                                                   \
                                                                               \
+		prepare;                                                      \
 		tcase_set_timeout(tc, 60);                                    \
 		for (size_t i = 0; i < sizeof(tests_) / sizeof(*tests_); i++) \
 			tcase_add_loop_test(tc, tests_[i], 0, times);         \

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "must.h"
+#include "process/rslot_child.h"
 #include "rdev_across.h"
 #include "sys/fd.h"
 
@@ -17,10 +18,37 @@ static void on_request(const struct cv_env *env, unsigned int what)
 	d->requests[what]++;
 }
 
+static void on_died(void *ctx, const char *why)
+{
+	struct rdev *d = ctx;
+
+	fprintf(stderr, "the process of %s has died: %s\n", d->cls->name, why);
+	abort();
+}
+
+static int make_child(struct rdev *d, struct vm_error *e)
+{
+	const struct cv_rslot_child_config config = { .host = child_host(),
+						      .cls = d->cls,
+						      .config = d->config,
+						      .memory = 1 << 20,
+						      .loop = d->loop,
+						      .log = &d->log,
+						      .timeout_ms = 30000,
+						      .died = on_died,
+						      .ctx = d };
+	struct cv_rslot_child *child;
+	int err = cv_rslot_child_create(&child, &config, e);
+
+	return err ?: cv_rslot_child_finish(child, &d->irq, &d->child, e);
+}
+
 static int make(struct rdev *d, const struct cv_env *env, enum rdev_where where, struct vm_error *e)
 {
 	if (where == RDEV_ACROSS)
 		return rdev_across_create(&d->across, d, e);
+	if (where == RDEV_CHILD)
+		return make_child(d, e);
 	return cv_rslot_local_create(&d->slot, d->cls, env, d->config, e);
 }
 
@@ -36,7 +64,7 @@ void rdev_open_at(struct rdev *d, const char *name, const char *options, enum rd
 
 	*d = (struct rdev){ .cls = cv_class_find(name) };
 	must(d->cls && d->cls->regs);
-	must(cv_loop_create_fake(&d->loop, NULL) == 0);
+	must((where == RDEV_CHILD ? cv_loop_create : cv_loop_create_fake)(&d->loop, NULL) == 0);
 	d->irq.trigger = cv_event_create();
 	d->irq.resample = -1;
 	env.loop = d->loop;
@@ -50,10 +78,18 @@ void rdev_open_at(struct rdev *d, const char *name, const char *options, enum rd
 void rdev_close(struct rdev *d)
 {
 	rdev_across_destroy(d->across);
+	if (d->child)
+		d->child->ops->destroy(d->child);
 	cv_rslot_local_destroy(d->slot);
 	cv_class_config_destroy(d->cls, d->config);
 	cv_loop_destroy(d->loop);
 	close(d->irq.trigger);
+}
+
+/* Where accesses go but across. */
+static struct cv_rslot *slot_of(struct rdev *d)
+{
+	return d->child ?: cv_rslot_local_slot(d->slot);
 }
 
 uint64_t rdev_read(struct rdev *d, uint64_t off, unsigned int len)
@@ -62,7 +98,7 @@ uint64_t rdev_read(struct rdev *d, uint64_t off, unsigned int len)
 
 	if (d->across)
 		return cv_regs_client_read(d->across->client, off, len);
-	slot = cv_rslot_local_slot(d->slot);
+	slot = slot_of(d);
 	return slot->ops->read(slot, off, len);
 }
 
@@ -74,7 +110,7 @@ void rdev_write(struct rdev *d, uint64_t off, unsigned int len, uint64_t val)
 		cv_regs_client_write(d->across->client, off, len, val);
 		return;
 	}
-	slot = cv_rslot_local_slot(d->slot);
+	slot = slot_of(d);
 	slot->ops->write(slot, off, len, val);
 }
 
@@ -82,6 +118,8 @@ void rdev_reset(struct rdev *d)
 {
 	if (d->across)
 		cv_regs_client_reset(d->across->client);
+	else if (d->child)
+		d->child->ops->reset(d->child);
 	else
 		cv_rslot_local_reset(d->slot);
 }
@@ -91,10 +129,19 @@ void *rdev_self(struct rdev *d)
 	return cv_rslot_local_self(d->slot);
 }
 
+/* All that was written is in the socket, and the process sleeps only when it has taken it. */
+static void settle_child(struct rdev *d)
+{
+	child_settle(cv_rslot_child_pid(d->child));
+	cv_loop_dispatch(d->loop);
+}
+
 void rdev_advance(struct rdev *d, uint64_t ns)
 {
 	if (d->across)
 		rdev_across_settle(d->across, ns);
+	else if (d->child)
+		settle_child(d);
 	else
 		cv_loop_fake_advance(d->loop, ns);
 }
@@ -103,6 +150,8 @@ void rdev_dispatch(struct rdev *d)
 {
 	if (d->across)
 		rdev_across_settle(d->across, 0);
+	else if (d->child)
+		settle_child(d);
 	else
 		cv_loop_dispatch(d->loop);
 }
@@ -111,6 +160,8 @@ static void arrive(struct rdev *d)
 {
 	if (d->across)
 		cv_regs_client_sync(d->across->client);
+	else if (d->child)
+		settle_child(d);
 }
 
 uint64_t rdev_irqs(struct rdev *d)
@@ -138,7 +189,7 @@ static uint64_t run_row(struct rdev *d, const struct rdev_row *row)
 	case IRQ:
 		return rdev_irqs(d);
 	case LINE:
-		return line(d);
+		return d->child ? row->val : line(d);
 	case WAIT:
 		rdev_advance(d, row->val);
 		return row->val;

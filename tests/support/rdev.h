@@ -1,28 +1,34 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A register device on a hand-driven clock, replayed from tables of accesses;
- * here, or across the process boundary: at the other end of a socket, in a thread.
+ * here; across the process boundary: at the other end of a socket, in a thread;
+ * or in a jailed process (child.h), which has a clock and a line of its own: time
+ * only passes there, and what LINE says of the line's level is not looked at. Those
+ * that ask the VM for something, or have no policy, are never there: acpi-pm, cmos,
+ * i8042, pvpanic, reset.
  */
 #ifndef CV_TESTS_RDEV_H
 #define CV_TESTS_RDEV_H
 
 #include <stdatomic.h>
 
+#include "child.h"
 #include "core/irq.h"
 #include "core/slot.h"
 #include "sys/loop.h"
 
-enum rdev_where { RDEV_HERE, RDEV_ACROSS, N_RDEV_WHERE };
+enum rdev_where { RDEV_HERE, RDEV_ACROSS, RDEV_CHILD, N_RDEV_WHERE };
 
 struct rdev_across;
 
 struct rdev {
 	const struct cv_class *cls;
-	struct cv_loop *loop; /* fake */
+	struct cv_loop *loop; /* fake, but not with a child */
 	struct cv_log log;
 	struct cv_irq irq;
-	struct cv_rslot_local *slot; /* NULL: across */
-	struct rdev_across *across;
+	struct cv_rslot_local *slot; /* here, else NULL */
+	struct rdev_across *across;  /* across, else NULL */
+	struct cv_rslot *child;	     /* in a process, else NULL */
 	void *config;
 	atomic_uint requests[8]; /* how often each enum cv_vm_request came */
 };
@@ -60,6 +66,9 @@ void rdev_advance(struct rdev *d, uint64_t ns);
 
 /* How often the interrupt was triggered since the last call. */
 uint64_t rdev_irqs(struct rdev *d);
+
+/* CHECK_MAIN_TIMES with _i for each enum rdev_where. */
+#define CHECK_MAIN_RDEV(name, ...) CHECK_MAIN_AFTER(child_host(), N_RDEV_WHERE, name, __VA_ARGS__)
 
 /* Aborts, naming the row, where one does not hold. */
 void rdev_replay(struct rdev *d, const struct rdev_row *rows, size_t n_rows);

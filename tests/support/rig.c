@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A device of a class in this process, with guest memory and a loop, for tests. */
+/* A device of a class with guest memory and a loop, for tests. */
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/math.h"
+#include "child.h"
 #include "must.h"
+#include "process/vslot_child.h"
 #include "vdev.h"
 #include "vdev_pci.h"
 #include "vhost/user_frontend.h"
@@ -113,6 +115,102 @@ static int make_vhost(struct rig *r, struct vm_error *e)
 		pair[0], e);
 }
 
+/* ---- in a process of its own ---- */
+
+/* Something for the thread that runs the loop, as all that concerns a process. */
+struct rig_call {
+	struct rig *r;
+	const char *op, *args;
+	char *reply;
+	size_t size;
+	struct vm_error *e;
+	int result;
+};
+
+static void on_died(void *ctx, const char *why, bool restarted)
+{
+	struct rig *r = ctx;
+
+	if (!r->o.died) {
+		fprintf(stderr, "rig: the process of %s has died: %s\n", r->cls->name, why);
+		abort();
+	}
+	r->dev.pid = cv_vslot_child_pid(r->slot);
+	r->o.died(r, why, restarted);
+}
+
+static void make_child(void *arg)
+{
+	struct rig_call *c = arg;
+	struct rig *r = c->r;
+	const struct cv_vslot_child_config config = { .host = child_host(),
+						      .cls = r->cls,
+						      .config = r->config,
+						      .packed = true,
+						      .poll = r->o.poll,
+						      .restart = r->o.restart,
+						      .mem = &r->guest.mem,
+						      .loop = r->loop,
+						      .log = &r->log,
+						      .died = on_died,
+						      .ctx = r };
+	struct cv_vslot_child *child;
+
+	c->result = cv_vslot_child_create(&child, &config, c->e);
+	if (!c->result)
+		c->result = cv_vslot_child_finish(child, &r->slot, c->e);
+}
+
+static void destroy_slot(void *arg)
+{
+	struct rig *r = arg;
+
+	cv_vslot_destroy(r->slot);
+	r->slot = NULL;
+}
+
+static void get_pid(void *arg)
+{
+	struct rig_call *c = arg;
+
+	c->result = (int)cv_vslot_child_pid(c->r->slot);
+}
+
+pid_t rig_pid(struct rig *r)
+{
+	struct rig_call c = { .r = r };
+
+	if (!r->o.child)
+		return getpid();
+	cv_loop_call(r->loop, get_pid, &c);
+	return (pid_t)c.result;
+}
+
+static void control(void *arg)
+{
+	struct rig_call *c = arg;
+	struct cv_vslot *device = c->r->device ?: c->r->slot;
+
+	c->result = device->ops->control(device, c->op, c->args, c->reply, c->size, c->e);
+}
+
+int rig_control(struct rig *r, const char *op, const char *args, char *reply, size_t size,
+		struct vm_error *e)
+{
+	struct rig_call c = {
+		.r = r, .op = op, .args = args, .reply = reply, .size = size, .e = e
+	};
+
+	if (r->o.child)
+		cv_loop_call(r->loop, control, &c);
+	else
+		control(&c);
+	vdev_pump(&r->dev);
+	return c.result;
+}
+
+/* ---- any ---- */
+
 static int make_slot(struct rig *r, const char *options, struct vm_error *e)
 {
 	int err = cv_class_configure(r->cls, options, &r->config, e);
@@ -121,6 +219,12 @@ static int make_slot(struct rig *r, const char *options, struct vm_error *e)
 		return err;
 	if (r->o.vhost)
 		return make_vhost(r, e);
+	if (r->o.child) {
+		struct rig_call c = { .r = r, .e = e };
+
+		cv_loop_call(r->loop, make_child, &c);
+		return c.result;
+	}
 	err = make_device(r, &r->guest.mem, r->loop, e);
 	r->slot = r->device;
 	return err;
@@ -134,18 +238,21 @@ int rig_try_init(struct rig *r, const struct cv_class *cls, const char *options,
 	*r = (struct rig){ .cls = cls };
 	if (o)
 		r->o = *o;
-	must(!r->o.threaded || !r->o.fake_clock);
+	r->o.child |= child_wanted && !r->o.vhost;
+	must(!r->o.fake_clock || !(r->o.threaded || r->o.child));
 	guest_init(&r->guest, r->o.mem ?: 8 * CV_MIB);
 	must((r->o.fake_clock ? cv_loop_create_fake : cv_loop_create)(&r->loop, NULL) == 0);
 	if (r->o.threaded)
 		must(pthread_create(&r->thread, NULL, run_loop, r->loop) == 0);
 	err = make_slot(r, options, e);
-	if (err)
+	if (err) {
 		rig_fini(r);
-	else
-		vdev_attach(&r->dev, r->o.ops ?: &vdev_slot_ops, r->slot, &r->guest, r->loop,
-			    r->o.threaded);
-	return err;
+		return err;
+	}
+	vdev_attach(&r->dev, r->o.ops ?: &vdev_slot_ops, r->slot, &r->guest, r->loop,
+		    r->o.threaded);
+	r->dev.pid = r->o.child ? rig_pid(r) : 0;
+	return 0;
 }
 
 void rig_init(struct rig *r, const struct cv_class *cls, const char *options,
@@ -162,7 +269,10 @@ void rig_init(struct rig *r, const struct cv_class *cls, const char *options,
 void rig_fini(struct rig *r)
 {
 	vdev_detach(&r->dev);
-	cv_vslot_destroy(r->slot);
+	if (r->o.child)
+		cv_loop_call(r->loop, destroy_slot, r);
+	else
+		destroy_slot(r);
 	rig_peer_stop(r);
 	if (r->config)
 		cv_class_config_destroy(r->cls, r->config);
@@ -175,6 +285,31 @@ void rig_fini(struct rig *r)
 	*r = (struct rig){ 0 };
 }
 
+static void run_once(const struct cv_class *cls, const char *options, const struct rig_options *ro,
+		     const struct vdev_options *vo, void (*body)(struct rig *r))
+{
+	struct rig r;
+
+	rig_init(&r, cls, options, ro);
+	must(vdev_start(&r.dev, vo) == 0);
+	body(&r);
+	rig_fini(&r);
+}
+
+static void each_in_child(const struct cv_class *cls, const char *options,
+			  void (*body)(struct rig *r))
+{
+	for (unsigned int i = 0; i < 4; i++) {
+		const struct vdev_options vo = { .packed = i & 1,
+						 .no_event_idx = i == 1 || i == 2 };
+		const struct rig_options ro = { .ops = i & 2 ? &vdev_pci_ops : &vdev_slot_ops,
+						.child = true,
+						.threaded = true };
+
+		run_once(cls, options, &ro, &vo, body);
+	}
+}
+
 void rig_each(const struct cv_class *cls, const char *options, void (*body)(struct rig *r))
 {
 	static const struct rig_options over[] = { { .ops = &vdev_slot_ops },
@@ -182,16 +317,16 @@ void rig_each(const struct cv_class *cls, const char *options, void (*body)(stru
 						   { .ops = &vdev_pci_ops },
 						   { .ops = &vdev_slot_ops, .vhost = true },
 						   { .ops = &vdev_pci_ops, .vhost = true } };
-	struct rig r;
 
+	if (child_wanted) {
+		each_in_child(cls, options, body);
+		return;
+	}
 	for (unsigned int i = 0; i < 8 * CV_LEN(over); i++) {
 		const struct vdev_options vo = { .packed = i & 1, .no_event_idx = i & 2 };
 		struct rig_options ro = over[i / 8];
 
 		ro.threaded = i & 4;
-		rig_init(&r, cls, options, &ro);
-		must(vdev_start(&r.dev, &vo) == 0);
-		body(&r);
-		rig_fini(&r);
+		run_once(cls, options, &ro, &vo, body);
 	}
 }

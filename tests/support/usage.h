@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/types.h>
 
 #include "must.h"
 
@@ -20,16 +21,17 @@ struct usage {
 };
 
 /*
- * Whether the thread in that directory entry runs: one that was joined stays
- * in /proc until the kernel is done with it. Its @name (NULL: any) must be that.
+ * Whether the thread in that entry of a process's directory runs: one that was
+ * joined stays in /proc until the kernel is done with it. Its @name (NULL: any)
+ * must be that.
  */
-static inline bool usage_runs(const char *tid, const char *name)
+static inline bool usage_runs(const char *dir, const char *tid, const char *name)
 {
 	char path[300], stat[512] = "", *comm, *end;
 	unsigned int flags;
 	FILE *f;
 
-	snprintf(path, sizeof(path), "/proc/self/task/%s/stat", tid);
+	snprintf(path, sizeof(path), "%s/%s/stat", dir, tid);
 	f = fopen(path, "r");
 	if (!f)
 		return false;
@@ -46,17 +48,31 @@ static inline bool usage_runs(const char *tid, const char *name)
 	       (!name || strcmp(comm + 1, name) == 0);
 }
 
-static inline unsigned int usage_threads(const char *name)
+static inline unsigned int usage_threads_in(const char *dir, const char *name)
 {
-	DIR *d = opendir("/proc/self/task");
+	DIR *d = opendir(dir);
 	struct dirent *entry;
 	unsigned int n = 0;
 
 	must(d);
 	while ((entry = readdir(d)))
-		n += entry->d_name[0] != '.' && usage_runs(entry->d_name, name);
+		n += entry->d_name[0] != '.' && usage_runs(dir, entry->d_name, name);
 	closedir(d);
 	return n;
+}
+
+static inline unsigned int usage_threads(const char *name)
+{
+	return usage_threads_in("/proc/self/task", name);
+}
+
+/* Those of another process. */
+static inline unsigned int usage_threads_of(pid_t pid, const char *name)
+{
+	char dir[64];
+
+	snprintf(dir, sizeof(dir), "/proc/%d/task", (int)pid);
+	return usage_threads_in(dir, name);
 }
 
 static inline unsigned int usage_fds(void)

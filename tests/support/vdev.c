@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/endian.h"
+#include "child.h"
 #include "must.h"
 #include "virtio/virtio.h"
 #include "virtio/vslot_local.h"
@@ -157,6 +158,10 @@ void vdev_pump(struct vdev *d)
 {
 	if (d->loop)
 		cv_loop_dispatch(d->loop);
+	if (d->loop && d->pid) {
+		child_settle(d->pid);
+		cv_loop_dispatch(d->loop);
+	}
 	if (d->ops->interrupts)
 		d->ops->interrupts(d);
 }

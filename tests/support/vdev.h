@@ -12,7 +12,8 @@
  *	...
  *	rig_fini(&r);
  *
- * A rig is a device of the class in this process with guest memory and loop.
+ * A rig is a device of the class with guest memory and loop: in this process, or
+ * in a jailed one of its own (child.h).
  * A vdev needs no rig: vdev_attach() takes any slot.
  */
 #ifndef CV_TESTS_VDEV_H
@@ -57,6 +58,7 @@ struct vdev {
 	struct drv_vq queues[CV_VIRTIO_MAX_QUEUES];
 	unsigned int n_queues;
 	bool started;
+	pid_t pid; /* the process in which the device is; 0: this one */
 	/* events (slot) or interrupts (transports) seen so far; a transport without the interrupts
 	 * operation leaves them alone */
 	atomic_uint n_broken, n_config, n_calls;
@@ -80,8 +82,8 @@ int vdev_start(struct vdev *d, const struct vdev_options *o);
 /* Resets the device and forgets the queues; may be started again. */
 void vdev_reset(struct vdev *d);
 
-/* Lets the loop run until nothing is left to do (nothing when a thread runs it), and takes
- * interrupts. */
+/* Lets the loop run until nothing is left to do, in the device's process too (nothing when a thread
+ * runs it), and takes interrupts. */
 void vdev_pump(struct vdev *d);
 
 /* The next used chain of queue @qi as drv_used(), waiting up to five seconds; -1 when nothing
@@ -103,12 +105,20 @@ uint64_t vdev_config(struct vdev *d, uint32_t off, unsigned int len);
 
 /* ---- a device in this process ---- */
 
+struct rig;
+
 struct rig_options {
 	const struct vdev_ops *ops; /* NULL: the slot itself */
 	bool threaded;		    /* a thread runs the loop */
 	bool fake_clock;	    /* the loop's clock is driven by the test; not threaded */
 	bool poll;
 	bool vhost; /* the device is behind vhost-user, with a loop and a thread of its own */
+	/* the device is in a jailed process of its own, as child_wanted says for all rigs that are
+	 * not vhost; its end is that of the test */
+	bool child;
+	/* with child: a process that dies is replaced, and died is called instead, in the loop */
+	bool restart;
+	void (*died)(struct rig *r, const char *why, bool restarted);
 	/* with vhost: the front end's, with the rig as its context */
 	void (*lost)(void *ctx, struct cv_vslot *slot, const char *why);
 	/* with vhost: puts something between the back end's socket and the front end, which gets
@@ -135,7 +145,7 @@ struct rig {
 	const struct cv_class *cls;
 	void *config;
 	struct cv_vslot *slot;	 /* what the driver talks to … */
-	struct cv_vslot *device; /* … and the device itself: the same but with vhost */
+	struct cv_vslot *device; /* … and the device itself: the same but with vhost; NULL: child */
 	struct rig_peer peer;	 /* with vhost */
 	struct vdev dev;
 	atomic_uint requests; /* bit mask of cv_env.request calls */
@@ -155,10 +165,19 @@ int rig_peer_start(struct rig *r, int fd, struct vm_error *e);
 /* Ends them in order. */
 void rig_peer_stop(struct rig *r);
 
+/* A control operation of the device, and what comes of it. */
+int rig_control(struct rig *r, const char *op, const char *args, char *reply, size_t size,
+		struct vm_error *e);
+
+/* Where the device is. */
+pid_t rig_pid(struct rig *r);
+
 /*
  * Runs @body with a started device over slot, virtio-mmio and virtio-pci, in this
  * process and (slot and pci) behind vhost-user, split and packed rings, with and
- * without EVENT_IDX, with a loop dispatched here and in a thread: forty times.
+ * without EVENT_IDX, with a loop dispatched here and in a thread: forty times. With
+ * child_wanted: in a process of its own, over slot and virtio-pci, split and packed,
+ * the loop in a thread.
  */
 void rig_each(const struct cv_class *cls, const char *options, void (*body)(struct rig *r));
 

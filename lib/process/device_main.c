@@ -24,6 +24,7 @@
 #include "sandbox/seccomp.h"
 #include "sys/fd.h"
 #include "sys/loop.h"
+#include "sys/thread.h"
 #include "vhost/user_backend.h"
 #include "virtio/vslot_local.h"
 
@@ -314,6 +315,15 @@ static int close_jail(struct device *d, struct vm_error *e)
 	return err;
 }
 
+/* For ps and top: "crosvm-block". */
+static void take_name(const struct device *d)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "crosvm-%s", d->start.cls);
+	cv_thread_set_name(name);
+}
+
 /* The start frame stays in d->frame until the jail is closed. */
 static int set_up(struct device *d, struct vm_error *e)
 {
@@ -321,6 +331,7 @@ static int set_up(struct device *d, struct vm_error *e)
 
 	if (err)
 		return err;
+	take_name(d);
 	d->log = (struct cv_log){ .sink = log_to_parent,
 				  .user = d,
 				  .level = (enum vm_log_level)d->start.log_level };

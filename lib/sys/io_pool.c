@@ -114,7 +114,7 @@ static bool start_thread(struct cv_io_pool *p)
 		pthread_join(w->thread, NULL);
 	w->pool = p;
 	w->state = FREE;
-	if (cv_thread_create(&w->thread, "crosvm-io", work, w))
+	if (cv_thread_create(&w->thread, "crosvm-block-io", work, w))
 		return false;
 	w->state = ACTIVE;
 	p->n_threads++;

@@ -27,13 +27,18 @@ struct start {
 	char name[16];
 };
 
-/* A thread names itself: to name another one takes a file of /proc, which no jail has. */
+/* Only one's own: to name another thread takes a file of /proc, which no jail has. */
+void cv_thread_set_name(const char *name)
+{
+	prctl(PR_SET_NAME, name);
+}
+
 static void *begin(void *arg)
 {
 	struct start s = *(struct start *)arg;
 
 	free(arg);
-	prctl(PR_SET_NAME, s.name); /* only seen in ps */
+	cv_thread_set_name(s.name);
 	return s.fn(s.arg);
 }
 

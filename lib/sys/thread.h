@@ -18,4 +18,7 @@
 int cv_thread_create(pthread_t *thread, const char *name, void *(*fn)(void *arg),
 		     void *arg) CV_MUST_CHECK;
 
+/* What ps and top call the calling thread (and its process, if it is the first one): 15 characters. */
+void cv_thread_set_name(const char *name);
+
 #endif

@@ -352,7 +352,7 @@ END_TEST
 /* Threads that do what may block: a write to memory does not, a flush does. */
 static unsigned int n_io_threads(struct rig *r)
 {
-	return usage_threads_of(rig_pid(r), "crosvm-io");
+	return usage_threads_of(rig_pid(r), "crosvm-block-io");
 }
 
 /* Whether a write is made stable before it is answered, seen by the thread that does it. */

@@ -146,12 +146,15 @@ end_jails() {
 }
 
 group_jails() {
-	local child tries=0
+	local child names tries=0
 
 	need_jail
 	name="jailed devices and tool"
 	start_jails
 	[ "$(wc -w <<<"$children")" = 4 ] || bad "there are not four device processes: $children"
+	names=$(for child in $children; do cat "/proc/$child/comm"; done | sort | tr '\n' ' ')
+	[ "$names" = "crosvm-balloon crosvm-block crosvm-console crosvm-rng " ] ||
+		bad "other names: $names"
 	for child in $children; do
 		jailed "device process $(tr '\0' ' ' <"/proc/$child/cmdline")" "$child"
 		[ "$(readlink /proc/"$child"/ns/net)" != "$(readlink /proc/self/ns/net)" ] ||

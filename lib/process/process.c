@@ -101,10 +101,12 @@ static int open_program(struct cv_process *c, struct vm_error *e)
 		return cv_err_os(e, err,
 				 "%s: the program of device processes, '%s', cannot be opened",
 				 cv_process_name(c), path);
-	return cv_err(e, err,
-		      "%s: the program of device processes, '%s', is not there; install it, or run "
-		      "the device in this process (sandbox=off)",
-		      cv_process_name(c), path);
+	return cv_err(
+		e, err,
+		"%s: the program of device processes, '%s', cannot be opened: No such file or "
+		"directory; install it, or run "
+		"the device in this process (sandbox=off)",
+		cv_process_name(c), path);
 }
 
 static int spawn(struct cv_process *c, int control, struct vm_error *e)
@@ -180,13 +182,16 @@ static int check_filter(const struct cv_seccomp *filter, const char *policy, str
 static int make_filter(struct cv_process_host *host, struct cv_seccomp *filter, const char *policy,
 		       struct vm_error *e)
 {
-	int err = cv_seccomp_get(filter, host->policy_dir, policy, e)
-			  ?: check_filter(filter, policy, e);
+	int err = cv_seccomp_get(filter, host->policy_dir, policy, e);
 
 	if (err)
-		cv_seccomp_fini(filter);
-	else if (host->log_failures)
+		return err;
+	if (host->log_failures)
 		cv_seccomp_log_failures(filter);
+	else
+		err = check_filter(filter, policy, e);
+	if (err)
+		cv_seccomp_fini(filter);
 	return err;
 }
 

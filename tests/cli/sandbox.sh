@@ -218,7 +218,9 @@ group_policies() {
 	policy "own/main.policy:4: there is no system call 'frobnicate'"
 	# and one that is well written, and too narrow
 	echo 'read: 1' >own/rng.policy
-	policy 'rng: its process .*: its seccomp policy killed it for a system call'
+	policy "the policy 'rng' does not allow sendmsg"
+	printf 'read: 1\nsendmsg: 1\n' >own/rng.policy
+	policy "rng: its process .*: its seccomp policy does not allow the system call 'close', and ended it$"
 }
 
 # Each with file, line and reason.

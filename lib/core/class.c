@@ -10,6 +10,7 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/str.h"
@@ -205,6 +206,9 @@ static int check_access(const struct opening *o, int flags, struct vm_error *e)
 
 /* ---- images ---- */
 
+#define LOCK_MS	      300
+#define LOCK_PAUSE_MS 10
+
 static int check_image(const struct opening *o, int fd, struct vm_error *e)
 {
 	struct stat st;
@@ -220,13 +224,21 @@ static int check_image(const struct opening *o, int fd, struct vm_error *e)
 	return 0;
 }
 
+/* The processes of a VM that was killed have its images until they have ended too, a moment later:
+ * whoever starts it again at once need not know. */
 static int lock_image(const struct opening *o, int fd)
 {
-	int err;
+	const struct timespec pause = { .tv_nsec = LOCK_PAUSE_MS * 1000000 };
+	int err = -EWOULDBLOCK;
 
-	do
-		err = flock(fd, (o->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) < 0 ? -errno : 0;
-	while (err == -EINTR);
+	for (unsigned int i = 0; err == -EWOULDBLOCK && i <= LOCK_MS / LOCK_PAUSE_MS; i++) {
+		if (i > 0)
+			nanosleep(&pause, NULL);
+		do
+			err = flock(fd, (o->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) < 0 ? -errno
+											  : 0;
+		while (err == -EINTR);
+	}
 	return err;
 }
 

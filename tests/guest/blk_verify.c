@@ -244,10 +244,37 @@ static void cover(struct verify *t)
 	t->gen = 1;
 }
 
+enum { COM1_IER = 0x3f9, COM1_LSR = 0x3fd };
+
+/* The first serial port takes input for those who want an interrupt, which is masked here. */
+static void listen(void)
+{
+	rt_outb(COM1_IER, 1);
+}
+
+/* Somebody has pressed a key. */
+static bool called(void)
+{
+	return rt_inb(COM1_LSR) & 1;
+}
+
+static void round(struct verify *t, uint64_t i)
+{
+	write_round(t);
+	if (i % 8 == 0 && (t->disk.v.features & BLK_F_WRITE_ZEROES))
+		zero_round(t, BLK_T_WRITE_ZEROES);
+	if (i % 8 == 4 && (t->disk.v.features & BLK_F_DISCARD))
+		zero_round(t, BLK_T_DISCARD);
+	read_round(t);
+	if (i % 16 == 0)
+		flush(t);
+}
+
+/* n=ROUNDS, or step=ROUNDS, each of which is told, until a key is pressed. */
 void blk_verify(void)
 {
 	static struct verify t;
-	uint64_t rounds = rt_arg("n", 100);
+	uint64_t step = rt_arg("step", 0), rounds = rt_arg("n", step ? ~0ull : 100), i;
 
 	setup(&t);
 	get_id(&t);
@@ -257,15 +284,14 @@ void blk_verify(void)
 	}
 	cover(&t);
 	refusals(&t);
-	for (uint64_t i = 0; i < rounds; i++) {
-		write_round(&t);
-		if (i % 8 == 0 && (t.disk.v.features & BLK_F_WRITE_ZEROES))
-			zero_round(&t, BLK_T_WRITE_ZEROES);
-		if (i % 8 == 4 && (t.disk.v.features & BLK_F_DISCARD))
-			zero_round(&t, BLK_T_DISCARD);
-		read_round(&t);
-		if (i % 16 == 0)
-			flush(&t);
+	listen();
+	for (i = 0; i < rounds; i++) {
+		if (step && i % step == 0) {
+			rt_printf("verify at %lu\n", i);
+			if (called())
+				break;
+		}
+		round(&t, i);
 	}
-	rt_printf("verify ok rounds=%lu features=%lx\n", rounds, t.disk.v.features);
+	rt_printf("verify ok rounds=%lu features=%lx\n", i, t.disk.v.features);
 }

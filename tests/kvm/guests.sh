@@ -276,7 +276,9 @@ process_of() {
 # beside OPTION... GUEST: as run, but in the background; $pid
 beside() {
 	: >"$work/out"
-	timeout 120 "$crosvm" run "${sandbox[@]}" "${@:1:$#-1}" "$guests/${!#}.elf" >"$work/out" 2>"$work/err" </dev/null &
+	[ -p "$work/keys" ] || mkfifo "$work/keys"
+	exec 9<>"$work/keys"
+	timeout 120 "$crosvm" run "${sandbox[@]}" "${@:1:$#-1}" "$guests/${!#}.elf" >"$work/out" 2>"$work/err" <&9 &
 	pid=$!
 }
 
@@ -310,18 +312,52 @@ kill_process() {
 	done
 }
 
+restarts() {
+	grep -c 'block: its process has died, and a new one goes on' "$work/err"
+}
+
+# Waits until the guest has got further, and its disk's process was restarted N times.
+goes_on() {
+	local steps tries=0
+
+	steps=$(grep -c '^verify at' "$work/out")
+	until [ "$(restarts)" -ge "$1" ] && [ "$(grep -c '^verify at' "$work/out")" -gt $((steps + 1)) ]; do
+		[ $((tries += 1)) -lt 1500 ] || { bad "the guest does not go on"; return; }
+		sleep 0.02
+	done
+}
+
+# stop SIGNAL N: sends it to the process of a disk under load N times.
+stop_disk() {
+	local round
+
+	for ((round = 1; round <= $2; round++)); do
+		kill -s "$1" "$(process_of block)" || bad "there is no process of a disk"
+		goes_on $round
+	done
+	echo >&9
+	join 0
+	said out '^verify ok rounds='
+	[ "$(restarts)" = "$2" ] || bad "not $2 restarts"
+}
+
 # Requests in flight when a disk's process is killed come to their end in the next one.
 killed_disk() {
 	name="killed disk $*"
 	disk 32M
-	beside --device "block,path=$disk,restart=on,$1" -p "mode=verify seed=$RANDOM n=4000 span=8 $2" blk
+	beside --device "block,path=$disk,restart=on,$1" -p "mode=verify seed=$RANDOM step=50 span=8 $2" blk
 	started
-	kill_process block 4 0.05
-	join 0
-	said out '^verify ok rounds=4000 '
-	[ $kills -ge 3 ] || bad "only $kills processes were killed"
-	[ "$(grep -c 'block: its process has died, and a new one goes on' "$work/err")" = $kills ] ||
-		bad "not $kills restarts"
+	stop_disk KILL 4
+}
+
+# One that takes no kicks any more is found out.
+hanging_disk() {
+	name="hanging disk"
+	disk 32M
+	beside --device "block,path=$disk,restart=on" -p "mode=verify seed=$RANDOM step=50 span=8" blk
+	started
+	stop_disk STOP 1
+	said err 'block: its process has died, and a new one goes on: it has hung for 5000 ms'
 }
 
 group_death() {
@@ -332,11 +368,12 @@ group_death() {
 		killed_disk $option ""
 	done
 	killed_disk transport=mmio,packed=true "$mmio_word"
+	hanging_disk
 	# too often within ten seconds: the guest is told, which this one takes for a reason to end
 	name="killed six times"
 	disk 32M
 	beside --device "block,path=$disk,restart=on" -p "mode=verify seed=1 n=100000 span=8" blk
-	sleep 0.3
+	started
 	kill_process block 6 0.3
 	join 3
 	said err 'block: its process has died, the guest has lost the device'
@@ -345,7 +382,7 @@ group_death() {
 	name="killed disk, no restart"
 	disk 32M
 	beside --device "block,path=$disk" -p "mode=verify seed=1 n=100000 span=8" blk
-	sleep 0.3
+	started
 	kill_process block 1 0
 	join 3
 	said err 'block: its process has died, the guest has lost the device: it was killed by signal 9'

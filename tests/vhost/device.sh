@@ -28,7 +28,7 @@ truncate -s 8M disk
 bad() {
 	failures=$((failures + 1))
 	echo "FAIL $name: $1"
-	sed 's/^/  out: /' out
+	tail -n 20 out | sed 's/^/  out: /'
 	sed 's/^/  err: /' err
 	sed 's/^/  back: /' back
 }
@@ -60,11 +60,37 @@ serve() { # WORD...: the tool as a back end; sets $back
 	wait_listening
 }
 
-start_guest() { # VHOST-USER-OPTIONS GUEST-WORDS: sets $front
+start_guest() { # VHOST-USER-OPTIONS GUEST-WORDS: sets $front; it can be told to end
 	: >out
+	[ -p keys ] || mkfifo keys
 	"$crosvm" run -m 64 --device "vhost-user,type=block,socket=sock$1" -p "mode=verify $2" \
-		"$guests/blk.elf" >out 2>err </dev/null &
+		"$guests/blk.elf" >out 2>err <>keys &
 	front=$!
+}
+
+# Waits until it has done something more than when this was called last.
+steps=0
+goes_on() {
+	local tries=0
+
+	until [ "$(grep -c '^verify at' out)" -gt $steps ]; do
+		[ $((tries += 1)) -lt 400 ] || { bad "the guest does not go on"; return; }
+		sleep 0.05
+	done
+	steps=$(grep -c '^verify at' out)
+}
+
+start_stepping() { # VHOST-USER-OPTIONS
+	start_guest "$1" "seed=$RANDOM span=8 step=100"
+	steps=0
+	goes_on
+}
+
+end_stepping() {
+	goes_on
+	echo >keys
+	end_guest 0
+	said out '^verify ok rounds='
 }
 
 end_guest() { # STATUS
@@ -137,22 +163,44 @@ group_disk() {
 	! [ -e sock ] || bad "the socket is left behind"
 }
 
+# Its device's process ends with it, a moment later, and has the image until then.
+kill_back() {
+	local child children
+
+	children=$(children_of_back)
+	kill -9 "$back"
+	wait "$back" 2>/dev/null
+	for child in $children; do
+		while kill -0 "$child" 2>/dev/null; do
+			sleep 0.01
+		done
+	done
+}
+
 killed_process() {
 	local round
 
 	name="the device's process is killed"
 	: >back
 	serve block,path=disk
-	start_guest "" "seed=$RANDOM n=12000 span=8"
+	start_stepping ""
 	for round in 1 2 3; do
-		sleep 0.8
 		# shellcheck disable=SC2046
 		kill -9 $(children_of_back)
+		goes_on
 	done
-	end_guest 0
-	said out '^verify ok rounds='
+	end_stepping
 	said back 'block: its process has died: it was killed by signal 9'
 	end_back
+}
+
+wait_returns() { # N
+	local tries=0
+
+	until [ "$(grep -c 'another back end goes on' err)" -ge "$1" ]; do
+		[ $((tries += 1)) -lt 400 ] || { bad "not $1 returns"; return; }
+		sleep 0.05
+	done
 }
 
 # The back end is killed in the middle, and another one takes its requests up.
@@ -164,16 +212,15 @@ group_kill() {
 			name="killed${more}$where"
 			: >back
 			serve block,path=disk $where
-			start_guest "$more" "seed=$RANDOM n=14000 span=8"
+			start_stepping "$more"
 			for round in 1 2 3 4 5; do
-				sleep 0.7
-				kill -9 "$back"
-				wait "$back" 2>/dev/null
-				sleep 0.1
+				kill_back
+				[ $((round % 2)) = 0 ] || sleep 0.1
 				serve block,path=disk $where
+				wait_returns $round
+				goes_on
 			done
-			end_guest 0
-			said out '^verify ok rounds='
+			end_stepping
 			[ "$(grep -c 'another back end goes on' err)" = 5 ] || bad "not five returns"
 			end_back
 		done
@@ -217,15 +264,15 @@ group_storage() {
 	verify "qemu-storage-daemon" "" ""
 	verify "qemu-storage-daemon again" "" ""
 	name="qemu-storage-daemon ends and comes back"
-	start_guest "" "seed=$RANDOM n=12000 span=8"
+	start_stepping ""
 	for round in 1 2 3; do
-		sleep 1
 		kill -9 "$back"
 		wait "$back" 2>/dev/null
 		serve_storage
+		wait_returns $round
+		goes_on
 	done
-	end_guest 0
-	said out '^verify ok rounds='
+	end_stepping
 	kill "$back"
 	wait "$back"
 }

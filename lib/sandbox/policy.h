@@ -12,7 +12,9 @@
  * A condition is a disjunction (||) of conjunctions (&&) of comparisons
  * "argN OP VALUE", N from 0 to 5, unsigned on all 64 bits: == != < <= > >=,
  * & (one of these bits is set), in (no bit outside these is set). A VALUE is
- * NAME or number or several joined by |, each of which may be inverted by ~.
+ * NAME or number or several joined by |, each of which may be inverted by ~. SELF
+ * is the id of the process, which is put in when the program is installed; of
+ * the main process only.
  * What no line names is killed. A call has one line, the includes counted.
  */
 #ifndef CV_SANDBOX_POLICY_H
@@ -25,6 +27,9 @@
 #define CV_POLICY_MAX_DEPTH 8u
 #define CV_POLICY_MAX_RULES 256u
 #define CV_POLICY_MAX_TESTS 1024u
+
+/* What stands in a program for SELF: more than any process's id, and no other constant. */
+#define CV_POLICY_SELF 0x5e1f5e1fu
 
 enum cv_arch { CV_ARCH_X86_64, CV_ARCH_AARCH64 };
 

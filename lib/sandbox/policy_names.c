@@ -20,6 +20,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include "sandbox/policy.h"
 
@@ -115,6 +116,7 @@ static const struct constant constants[] = {
 	C(MSG_CMSG_CLOEXEC),
 	C(MSG_DONTWAIT),
 	C(MSG_NOSIGNAL),
+	C(P_PIDFD),
 	C(PROT_EXEC),
 	C(PROT_NONE),
 	C(PROT_READ),
@@ -125,7 +127,10 @@ static const struct constant constants[] = {
 	C(RUSAGE_SELF),
 	C(RUSAGE_THREAD),
 	C(SECCOMP_IOCTL_NOTIF_RECV),
+	{ "SELF", CV_POLICY_SELF },
+	C(SHUT_RDWR),
 	C(SIGABRT),
+	C(SIGKILL),
 	C(SIG_BLOCK),
 	C(SIG_SETMASK),
 	C(SIG_UNBLOCK),

@@ -5,6 +5,7 @@
  * calls but those that running and ending the VM take.
  */
 #include <errno.h>
+#include <unistd.h>
 
 #include "sandbox/seccomp.h"
 #include "vm/vm.h"
@@ -48,12 +49,23 @@ int cv_vm_jail_decide(struct vm *vm, struct vm_error *e)
 	return 0;
 }
 
+/* The policy's SELF, which nobody knew before. */
+static void put_self(struct cv_seccomp *program)
+{
+	for (uint16_t i = 0; i < program->n; i++)
+		if (program->insns[i].code == (BPF_JMP | BPF_JEQ | BPF_K) &&
+		    program->insns[i].k == CV_POLICY_SELF)
+			program->insns[i].k = (uint32_t)getpid();
+}
+
 static int get_program(struct vm *vm, struct cv_seccomp *program, struct vm_error *e)
 {
 	int err = cv_seccomp_get(program, vm->child_host.policy_dir, POLICY, e);
 
 	if (!err && vm->child_host.process.log_failures)
 		cv_seccomp_log_failures(program);
+	if (!err)
+		put_self(program);
 	return err;
 }
 

@@ -166,7 +166,7 @@ static void update_all(struct cv_msix *x)
 	for (unsigned int i = 0; i < x->n_vectors; i++) {
 		update(x, &x->vectors[i]);
 		if (!x->enabled)
-			cv_event_drain(cv_fd_get(&x->vectors[i].event));
+			cv_event_drain_shared(cv_fd_get(&x->vectors[i].event));
 	}
 }
 

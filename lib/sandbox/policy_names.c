@@ -20,6 +20,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 #include "sandbox/policy.h"
@@ -126,6 +127,7 @@ static const struct constant constants[] = {
 	C(PR_SET_VMA),
 	C(RUSAGE_SELF),
 	C(RUSAGE_THREAD),
+	C(RWF_NOWAIT),
 	C(SECCOMP_IOCTL_NOTIF_RECV),
 	{ "SELF", CV_POLICY_SELF },
 	C(SHUT_RDWR),

@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 void cv_fd_close(struct cv_fd *f)
@@ -160,5 +161,18 @@ bool cv_event_drain(int fd)
 	do {
 		n = read(fd, &count, sizeof(count));
 	} while (n < 0 && errno == EINTR);
+	return n == (ssize_t)sizeof(count);
+}
+
+bool cv_event_drain_shared(int fd)
+{
+	uint64_t count;
+	const struct iovec iov = { .iov_base = &count, .iov_len = sizeof(count) };
+	ssize_t n;
+
+	/* the flag of the file is everybody's, this one is ours */
+	do
+		n = preadv2(fd, &iov, 1, -1, RWF_NOWAIT);
+	while (n < 0 && errno == EINTR);
 	return n == (ssize_t)sizeof(count);
 }

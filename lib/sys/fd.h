@@ -59,4 +59,8 @@ void cv_event_signal(int fd);
 /* Makes it unreadable again; whether it was readable. */
 bool cv_event_drain(int fd);
 
+/* The same for one that another process has too: never waits, though that one may have made it
+ * blocking, or empties it at the same time. */
+bool cv_event_drain_shared(int fd);
+
 #endif

@@ -95,7 +95,7 @@ static void take_err(struct cv_vhost_frontend *f)
 		return;
 	}
 	/* each queue complains, but a device is broken once */
-	if (cv_event_drain(cv_fd_get(&f->err)) && !f->complained) {
+	if (cv_event_drain_shared(cv_fd_get(&f->err)) && !f->complained) {
 		f->complained = true;
 		tell_transport(f, CV_VSLOT_BROKEN);
 	}
@@ -321,7 +321,7 @@ static void front_reset(struct cv_vslot *slot)
 	cv_fd_close(&f->inflight);
 	f->features = 0;
 	cv_ignore(cv_vhost_send_reset(f)); /* an old back end cannot, and its queues are stopped */
-	cv_event_drain(cv_fd_get(&f->err));
+	cv_event_drain_shared(cv_fd_get(&f->err));
 	f->complained = false;
 	pthread_mutex_unlock(&f->lock);
 }

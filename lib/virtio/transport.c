@@ -77,7 +77,7 @@ static void on_call(struct cv_watch *w, uint32_t events CV_UNUSED)
 {
 	struct cv_transport_queue *q = cv_container_of(w, struct cv_transport_queue, watch);
 
-	if (cv_event_drain(w->fd))
+	if (cv_event_drain_shared(w->fd))
 		raise_line(q->t, CV_VIRTIO_ISR_QUEUE);
 }
 

@@ -163,6 +163,30 @@ START_TEST(events)
 END_TEST
 
 /* A full counter must neither block nor be lost. */
+/* Somebody else has it and may do with it what he wants. */
+START_TEST(shared_events)
+{
+	int fd = cv_event_create(), pipe_fds[2];
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(cv_fd_set_nonblock(fd, false), 0);
+	alarm(10);
+	ck_assert(!cv_event_drain_shared(fd));
+	cv_event_signal(fd);
+	cv_event_signal(fd);
+	ck_assert(cv_event_drain_shared(fd));
+	ck_assert(!cv_event_drain_shared(fd));
+	close(fd);
+	/* nor does anything else wait */
+	ck_assert_int_eq(pipe2(pipe_fds, O_CLOEXEC), 0);
+	ck_assert(!cv_event_drain_shared(pipe_fds[0]));
+	ck_assert(!cv_event_drain_shared(-1));
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+	alarm(0);
+}
+END_TEST
+
 START_TEST(full_event_does_not_block)
 {
 	uint64_t full = UINT64_MAX - 1;
@@ -191,6 +215,7 @@ int main(void)
 	tcase_add_test(tc, pieces_are_joined);
 	tcase_add_test(tc, sizes);
 	tcase_add_test(tc, events);
+	tcase_add_test(tc, shared_events);
 	tcase_add_test(tc, full_event_does_not_block);
 	suite_add_tcase(s, tc);
 	srunner_run_all(r, CK_ENV);

@@ -2,6 +2,7 @@
 /* What a slot does beyond requests, through vhost-user: pauses, single queues, calls, state. */
 #include "peer.h"
 #include "support/vdev.h"
+#include "support/vdev_pci.h"
 #include "vhost/user_frontend.h"
 #include "virtio/virtio.h"
 #include "virtio/vslot_local.h"
@@ -199,6 +200,45 @@ START_TEST(state)
 }
 END_TEST
 
+/* What a back end can do with every eventfd that it was given: they block now, in each process. */
+static void make_blocking(void)
+{
+	char path[64], name[64];
+
+	for (int fd = 3; fd < 1024; fd++) {
+		ssize_t n;
+
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		n = readlink(path, name, sizeof(name));
+		if (n == 20 && memcmp(name, "anon_inode:[eventfd]", 20) == 0)
+			ck_assert_int_eq(cv_fd_set_nonblock(fd, false), 0);
+	}
+}
+
+/* The driver uses, resets and starts the device as ever, over all transports. */
+START_TEST(descriptors_that_block)
+{
+	const struct vdev_ops *const ops[] = { &vdev_slot_ops, &vdev_mmio_ops, &vdev_pci_ops };
+
+	for (size_t i = 0; i < CV_LEN(ops); i++) {
+		const struct rig_options o = { .vhost = true, .ops = ops[i] };
+		struct rig r;
+
+		rig_init(&r, cv_class_find("rng"), "", &o);
+		alarm(20);
+		for (int round = 0; round < 3; round++) {
+			ck_assert_int_eq(vdev_start(&r.dev, NULL), 0);
+			expect_random(&r);
+			make_blocking();
+			expect_random(&r);
+			vdev_reset(&r.dev);
+		}
+		rig_fini(&r);
+		alarm(0);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("slot");
@@ -212,6 +252,7 @@ int main(void)
 	tcase_add_test(tc, calls);
 	tcase_add_test(tc, guests_fault);
 	tcase_add_test(tc, state);
+	tcase_add_test(tc, descriptors_that_block);
 	suite_add_tcase(s, tc);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);

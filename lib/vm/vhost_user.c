@@ -31,6 +31,7 @@
 #define MAX_ID	     63u
 #define NET_REFUSED  (0xffull << 16 | 1 << 3 | 1 << 5) /* see the table */
 #define FS_SPACE     40u
+#define ID_FS	     26u
 #define OFF_FS_COUNT 36u /* num_request_queues */
 
 struct peer_config {
@@ -80,7 +81,7 @@ static const struct kind kinds[] = {
 	{ "input", 18, 136, 2, 2, false, 0 },
 	{ "vsock", 19, 8, 3, 3, false, 0 },
 	{ "sound", 25, 12, 4, 4, false, 0 },
-	{ "fs", 26, FS_SPACE, 2, 2, false, 0 },
+	{ "fs", ID_FS, FS_SPACE, 2, 2, false, 0 },
 	{ "i2c", 34, 0, 1, 1, false, 0 },
 	{ "gpio", 41, 8, 2, 2, false, 0 },
 };
@@ -360,16 +361,19 @@ static bool fill_space(const struct peer_config *c, const struct kind *kind, uin
 }
 
 /* The front end's sentence about its back end, and what is to be done. */
-static int fail_handshake(const struct cv_vm_peer *p, int err, struct vm_error *e)
+static int fail_handshake(const struct cv_vm_peer *p, const struct kind *kind, int err,
+			  struct vm_error *e)
 {
 	const struct peer_config *c = config_of(p);
 	size_t skip = strncmp(e->text, p->name, strlen(p->name)) == 0 ? strlen(p->name) + 2 : 0;
+	bool no_tag = kind->id == ID_FS && !c->tag;
 	char fault[256];
 
 	snprintf(fault, sizeof(fault), "%.250s", e->text + skip);
 	return cv_err(e, err,
-		      "vhost-user: option %s: %.120s: %s; name a vhost-user back end of type %s",
-		      c->socket ? "socket" : "fd", c->socket ?: c->fd, fault, c->type);
+		      "vhost-user: option %s: %.120s: %s; name a vhost-user back end of type %s%s",
+		      c->socket ? "socket" : "fd", c->socket ?: c->fd, fault, c->type,
+		      no_tag ? ", and tag=NAME if it does not tell one" : "");
 }
 
 static int handshake(struct cv_vm_peer *p, const struct kind *kind, struct vm_error *e)
@@ -400,7 +404,7 @@ static int handshake(struct cv_vm_peer *p, const struct kind *kind, struct vm_er
 	for (size_t i = 0; i < CV_LEN(queue_max); i++)
 		queue_max[i] = (uint16_t)c->queue_size;
 	err = cv_vhost_frontend_create(&p->slot, &config, fd, e);
-	return err ? fail_handshake(p, err, e) : 0;
+	return err ? fail_handshake(p, kind, err, e) : 0;
 }
 
 int cv_vm_peer_create(struct vm_device *d, struct vm_error *e)

@@ -42,6 +42,8 @@ make_tree() {
 	printf 'root:x:0:\n' >"$tree/etc/group"
 	printf 'crosvm\n' >"$tree/etc/hostname"
 	"$lab_dir/kernel.sh" modules "$tree/lib/modules" "${modules[@]}"
+	# loaded by the tests that need them
+	"$lab_dir/kernel.sh" modules "$tree/lib/modules/late" virtiofs
 }
 
 # Owned by root inside, whoever makes them.

@@ -48,13 +48,18 @@ cases=$lab_dir/cases
 crosvm=$build/cli/crosvm
 [ -x "$crosvm" ] || die "$crosvm does not exist; build the project in $build first"
 many_vms=$build/examples/many_vms control=$build/examples/control jail_test=$build/tests/sandbox_test_jail
-needed=''
+needed='' virtiofsd=''
 case $group in
 many) needed=$many_vms ;;
 control) needed=$control ;;
 sandbox) needed=$jail_test ;;
+virtiofs) virtiofsd=/usr/lib/qemu/virtiofsd ;;
 esac
 [ -z "$needed" ] || [ -x "$needed" ] || die "$needed does not exist; build the project in $build first"
+[ -z "$virtiofsd" ] || [ -x "$virtiofsd" ] || {
+	say "there is no $virtiofsd; install Debian's package qemu-system-common"
+	exit 77
+}
 logs=$build/lab/$variant
 
 # What a group needs beyond the ordinary: the lab's memory, its time limit,
@@ -84,7 +89,7 @@ variables() {
 	kernel=$("$lab_dir/kernel.sh" dir)
 	images=$("$lab_dir/image.sh")
 	variables=("CROSVM=$crosvm" "MANY_VMS=$many_vms" "CONTROL=$control" "JAIL_TEST=$jail_test"
-		"CASES=$cases" "GROUP=$variant"
+		"VIRTIOFSD=$virtiofsd" "CASES=$cases" "GROUP=$variant"
 		"KERNEL_DIR=$kernel" "IMAGES=$images" "CASE_LIMIT=$case_limit"
 		"RANDOM_MIB=${CROSVM_RANDOM_MIB:-64}" "SANDBOX=$sandbox" "STRANGER=$user" "BIG_MEMORY=$big_memory"
 		"ASAN_OPTIONS=detect_leaks=1" "UBSAN_OPTIONS=print_stacktrace=1"
@@ -102,6 +107,7 @@ run_in_lab() {
 		-m "$lab_memory" -d "$lab_disk" -t "$lab_limit" -o "$logs" -k "$logs") pair status=0
 
 	[ -z "$needed" ] || arguments+=(-p "$needed")
+	[ -z "$virtiofsd" ] || arguments+=(-p "$virtiofsd")
 	[ "$group" != sandbox ] || arguments+=(-p "$build/tests/sandbox/jail-helper")
 	[ "$group" != death ] && [ -z "$user" ] || arguments+=(-p setpriv)
 	[ ! -x "$build/crosvm-device" ] || arguments+=(-p "$build/crosvm-device")

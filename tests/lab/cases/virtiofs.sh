@@ -58,7 +58,7 @@ share() {
 	rm -f "$work/keys"
 	mkfifo "$work/keys"
 	exec 8<>"$work/keys"
-	guest_beside <"$work/keys" -c 2 "$@" -p "quiet test=shared" -i "$IMAGES/initrd" \
+	guest_beside <"$work/keys" "$@" -p "quiet test=shared" -i "$IMAGES/initrd" \
 		"$KERNEL_DIR/bzImage"
 	expect "the guest never said '$awaited'" wait_for "$log.raw" "^LAB $awaited"
 }

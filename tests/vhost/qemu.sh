@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Our back ends under QEMU: a Debian kernel on an emulated machine writes and reads
-# a disk and takes entropy, both served by vhost-serve; with split and packed rings.
+# The tool's back ends under QEMU: a Debian kernel on an emulated machine writes and
+# reads a disk and takes entropy, both served by "crosvm device"; with split and packed
+# rings, with and without jails, while the processes are killed.
 #
-#   qemu.sh VHOST_SERVE
+#   qemu.sh CROSVM
 set -eu
 shopt -s inherit_errexit
 # shellcheck source=tests/lab/common.sh
 . "$(dirname "$0")/../lab/common.sh"
 
-serve=$(realpath "$1")
+crosvm=$(realpath "$1")
 command -v qemu-system-x86_64 >/dev/null || { say "skipped: no qemu-system-x86"; exit 77; }
 command -v cpio >/dev/null || { say "skipped: no cpio"; exit 77; }
 make_scratch vhost
@@ -47,6 +48,8 @@ if grep -q kills /proc/cmdline; then
 		say "round $i"
 	done
 	say "good $good"
+	say "entropy $(dd if=/dev/hwrng bs=1024 count=64 iflag=fullblock 2>/dev/null | wc -c)"
+	say "last $(dd if=/dev/vda bs=4k skip=64 count=200 iflag=direct 2>/dev/null | md5sum | cut -d' ' -f1)"
 fi
 poweroff -f
 END
@@ -54,19 +57,49 @@ END
 	(cd "$root" && find . -print0 | cpio --quiet -0 -o -H newc) >"$scratch/initrd"
 }
 
-serve() { # CLASS OPTIONS SOCKET: sets $server
-	rm -f "$3"
-	"$serve" "$@" 2>>"$scratch/serve.log" &
+serve() { # SOCKET WORD...: sets $server
+	local socket=$scratch/$1 before
+
+	shift
+	before=$(stat -c '%i %z' "$socket" 2>/dev/null || true) # of a dead one
+	"$crosvm" device "$@" --socket "$socket" --log-level info 2>>"$scratch/serve.log" &
 	server=$!
 	for _ in $(seq 100); do
-		[ ! -S "$3" ] || return 0
+		[ "$(stat -c '%i %z' "$socket" 2>/dev/null || true)" = "$before" ] || return 0
 		sleep 0.05
 	done
-	die "vhost-serve does not listen: $(cat "$scratch/serve.log")"
+	die "crosvm device does not listen: $(cat "$scratch/serve.log")"
+}
+
+serve_both() { # WORD...: sets $disk_server, $rng_server
+	serve disk.sock "block,path=$scratch/disk" "$@"
+	disk_server=$server
+	serve rng.sock rng "$@"
+	rng_server=$server
+}
+
+# Each removes its socket and leaves no process.
+end_both() {
+	local pid status
+
+	for pid in $disk_server $rng_server; do
+		status=0
+		kill "$pid"
+		wait "$pid" || status=$?
+		[ $status = 143 ] || die "crosvm device ended with $status instead of 143"
+	done
+	if [ -e "$scratch/disk.sock" ] || [ -e "$scratch/rng.sock" ]; then
+		die "a socket is left behind"
+	fi
+}
+
+# The processes of a device, which are children of the tool's.
+jails_of() {
+	pgrep -P "$1" -x crosvm-device || true
 }
 
 run_guest() { # MORE_PROPERTIES [KERNEL_PARAMETER]
-	timeout 200 qemu-system-x86_64 -no-user-config -nodefaults -display none -no-reboot \
+	timeout 300 qemu-system-x86_64 -no-user-config -nodefaults -display none -no-reboot \
 		-machine q35,accel=tcg,memory-backend=mem -cpu max -smp 2 -m 256 \
 		-object memory-backend-memfd,id=mem,size=256M,share=on \
 		-kernel "$("$lab_dir/kernel.sh" dir)/bzImage" -initrd "$scratch/initrd" \
@@ -86,29 +119,29 @@ expect() {
 	}
 }
 
+complain() {
+	cat "$scratch/console" "$scratch/serve.log" >&2
+	die "$*"
+}
+
 make_guest
 truncate -s $((sectors * 512)) "$scratch/disk"
-serve block "path=$scratch/disk" "$scratch/disk.sock"
-disk_server=$server
-serve rng "" "$scratch/rng.sock"
-for more in "" ",packed=on"; do
+
+# once WORD QEMU-PROPERTIES
+once() {
 	: >"$scratch/console"
 	: >"$scratch/serve.log"
-	run_guest "$more"
+	run_guest "$2"
 	expect "sectors $sectors"
 	expect "random 262144"
 	expect "same yes"
-	sum=$(dd if="$scratch/disk" bs=64k skip=4 count=16 2>/dev/null | md5sum | cut -d' ' -f1)
-	expect "sum $sum"
-	if grep -q "connection is closed" "$scratch/serve.log"; then
-		cat "$scratch/serve.log" >&2
-		die "a back end has given up on QEMU"
+	expect "sum $(dd if="$scratch/disk" bs=64k skip=4 count=16 2>/dev/null | md5sum | cut -d' ' -f1)"
+	if grep -q -e error -e warning "$scratch/serve.log"; then
+		complain "a back end has something to complain of"
 	fi
-	say "vhost-user-blk-pci and vhost-user-rng-pci work${more:+ with $more}"
-done
+	say "vhost-user-blk-pci and vhost-user-rng-pci work${1:+ with $1}${2:+ with $2}"
+}
 
-# The disk's process is killed under load, and QEMU connects to the next one, which
-# takes up what was in flight.
 wait_round() { # N
 	for _ in $(seq 1200); do
 		! grep -q "^guest: round $1" "$scratch/console" || return 0
@@ -116,17 +149,67 @@ wait_round() { # N
 	done
 }
 
-for more in "" ",packed=on"; do
+alive() {
+	[ -n "$1" ] && kill -0 "$1" 2>/dev/null
+}
+
+# The tool's own process and what it has started are killed; the next one finds the
+# socket of the dead.
+kill_tool() {
+	local jail
+
+	jail=$(jails_of "$disk_server")
+	kill -9 "$disk_server"
+	wait "$disk_server" 2>/dev/null || true
+	for _ in $(seq 50); do
+		alive "$jail" || break
+		sleep 0.1
+	done
+	! alive "$jail" || complain "the device outlives its tool"
+	[ -S "$scratch/disk.sock" ] || complain "the dead tool's socket is gone"
+	serve disk.sock "block,path=$scratch/disk" "$@"
+	disk_server=$server
+}
+
+# Only the device's process: the tool goes on and QEMU comes back to it.
+kill_jail() {
+	local jail
+
+	jail=$(jails_of "$disk_server")
+	[ "$(echo "$jail" | wc -w)" = 1 ] || complain "the disk has the processes '$jail' instead of one"
+	kill -9 "$jail"
+}
+
+# QEMU connects again and what was in flight is taken up: tool means its process and
+# those under it, jail the device's own.
+killed() { # THREE-OF-tool|jail QEMU-PROPERTIES WORD...
+	local whats=$1 what more=$2 round=5 guest
+
+	shift 2
 	: >"$scratch/console"
+	: >"$scratch/serve.log"
 	run_guest "$more" kills &
 	guest=$!
-	for round in 5 15 25; do
+	for what in $whats; do
 		wait_round $round
-		{ kill -9 $disk_server && wait $disk_server; } 2>/dev/null || true
-		serve block "path=$scratch/disk" "$scratch/disk.sock"
-		disk_server=$server
+		"kill_$what" "$@"
+		round=$((round + 10))
 	done
 	wait $guest || true
 	expect "good 40"
-	say "the disk survives kill -9${more:+ with $more}"
-done
+	expect "entropy 65536"
+	sum=$(dd if="$scratch/disk" bs=4k skip=64 count=200 2>/dev/null | md5sum | cut -d' ' -f1)
+	expect "last $sum"
+	say "the disk survives kill -9 of its $whats${*:+ with $*}${more:+ with $more}"
+}
+
+serve_both
+once "" ""
+once "" ",packed=on"
+killed "tool jail jail" ""
+end_both
+serve_both --disable-sandbox
+once --disable-sandbox ""
+[ -z "$(jails_of $disk_server)$(jails_of $rng_server)" ] || die "a device has a process of its own"
+killed "tool tool tool" ",packed=on" --disable-sandbox
+end_both

@@ -3,6 +3,7 @@
 #include "sys/sock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -107,6 +108,8 @@ int cv_sock_take(int fd, bool *listening, struct vm_error *e)
 {
 	int dup;
 
+	if (fcntl(fd, F_GETFD) < 0)
+		return cv_err(e, -EBADF, "descriptor %d is not open, pass one that is", fd);
 	if (sock_option(fd, SO_DOMAIN) != AF_UNIX || sock_option(fd, SO_TYPE) != SOCK_STREAM)
 		return cv_err(e, -ENOTSOCK, "descriptor %d is not a Unix stream socket, pass one",
 			      fd);

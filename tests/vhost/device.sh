@@ -307,5 +307,116 @@ group_nonsense() {
 	end_back
 }
 
+# pass HOW WORD...: becomes that program, with a socket as its descriptor 7: one that
+# listens, one that was accepted, one that is connected, or one of another kind; where
+# HOW is "file" it is none.
+passing='
+import os, socket, sys
+how = sys.argv[1]
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM if how == "datagrams" else socket.SOCK_STREAM)
+if how in ("listening", "accepted"):
+    s.bind("new")
+    s.listen()
+    os.rename("new", "sock")
+if how == "accepted":
+    s, _ = s.accept()
+if how == "connected":
+    s.connect("sock")
+os.dup2(os.open("disk", os.O_RDONLY) if how == "file" else s.fileno(), 7)
+os.execvp(sys.argv[2], sys.argv[2:])
+'
+pass() {
+	exec python3 -c "$passing" "$@"
+}
+
+serve_passed() { # HOW WORD...: sets $back
+	rm -f sock
+	pass "$1" "$crosvm" device --fd 7 "${@:2}" >>back 2>&1 </dev/null &
+	back=$!
+	wait_listening
+}
+
+run_passed() { # HOW VHOST-USER-OPTIONS GUEST-WORDS: sets $front
+	: >out
+	pass "$1" "$crosvm" run -m 64 --device "vhost-user,type=block,$2" --device-death=stop \
+		-p "mode=verify $3" "$guests/blk.elf" >out 2>err </dev/null &
+	front=$!
+}
+
+# Either end, or both, get a socket that somebody else has opened.
+group_fd() {
+	local where how
+
+	if ! command -v python3 >/dev/null; then
+		echo "python3 is not installed"
+		exit 77
+	fi
+	for where in "" --disable-sandbox; do
+		: >back
+		serve_passed listening block,path=disk $where
+		verify "a listening socket$where" "" ""
+		verify "a listening socket again$where" ",packed" ""
+		name="both have descriptors$where"
+		run_passed connected fd=7 "seed=$RANDOM n=100 span=8"
+		end_guest 0
+		said out '^verify ok rounds=100 '
+		! [ -s err ] || bad "messages where none belong"
+		name="the back end's end$where"
+		kill "$back"
+		wait "$back"
+		[ $? = 143 ] || bad "not ended by its signal"
+		[ -S sock ] || bad "the socket that others made is gone"
+		grep -v 'ended by signal 15' back >rest && bad "the back end complains"
+
+		: >back
+		serve_passed accepted block,path=disk $where
+		verify "a connection$where" "" ""
+		wait "$back" || bad "the back end's exit status is $?"
+	done
+
+	name="a connection that ends cannot be made again"
+	rm -f sock
+	serve block,path=disk
+	run_passed connected fd=7 "seed=1 n=200000 span=8"
+	sleep 1
+	kill -9 "$back"
+	wait "$back" 2>/dev/null
+	end_guest 3
+	said err "a device's process died: vhost-user: its back end has closed"
+
+	: >back
+	for how in datagrams file; do
+		name="the front end gets $how"
+		run_passed $how fd=7 ""
+		end_guest 1
+		said err '^crosvm: --device vhost-user,.*: vhost-user: option fd: descriptor 7 is not a '
+		name="the back end gets $how"
+		pass $how "$crosvm" device rng --fd 7 >out 2>err </dev/null &
+		front=$!
+		end_guest 1
+		said err '^crosvm: .*descriptor 7 is not a '
+	done
+	name="the front end gets a listening socket"
+	run_passed listening fd=7 ""
+	end_guest 1
+	said err 'descriptor 7 listens, pass one that is connected'
+	name="a descriptor that is not open"
+	run_passed file fd=199 ""
+	end_guest 1
+	said err 'option fd: descriptor 199 is not open'
+	pass file "$crosvm" device rng --fd 199 >out 2>err </dev/null &
+	front=$!
+	end_guest 1
+	said err 'descriptor 199 is not open'
+	name="two sockets"
+	run_passed file fd=7,socket=sock ""
+	end_guest 1
+	said err 'socket and fd are both given'
+	"$crosvm" device rng --fd 7 --socket sock >out 2>err </dev/null &
+	front=$!
+	end_guest 2
+	said err "a socket is given already"
+}
+
 "group_$group"
 [ $failures = 0 ]

@@ -41,7 +41,7 @@ group_device() {
 		fails 1 "rng: option '${type%=*}' is for a device of a VM, leave it out" \
 			device rng,$type --socket s
 	done
-	fails 1 '--fd 77: socket: descriptor 77 is not a Unix stream socket, pass one' device rng --fd 77
+	fails 1 '--fd 77: socket: descriptor 77 is not open, pass one that is' device rng --fd 77
 	fails 1 '--fd 0: socket: descriptor 0 is not a Unix stream socket' device rng --fd 0
 	fails 1 '--socket file: socket: file exists already and is not a socket, use' device rng --socket file
 	fails 1 '--socket dir: socket: dir exists already and is not a socket, use' device rng --socket dir
@@ -138,7 +138,7 @@ group_peers() {
 	refused 'option tag: it is for type=fs' type=block,socket=peer,tag=x
 	refused "option 'sandbox' is not known" type=block,socket=peer,sandbox=on
 	refused "option fd: 'x' is not the number of an open file" type=block,fd=x
-	refused 'option fd: descriptor 77 is not a Unix stream socket, pass one' type=block,fd=77
+	refused 'option fd: descriptor 77 is not open, pass one that is' type=block,fd=77
 	refused 'option socket: peer does not exist, start the back end first' type=block,socket=peer
 	for type in file dir; do
 		refused "option socket: $type is not a socket, name the back end" "type=block,socket=$type"

@@ -112,6 +112,7 @@ static void fini(struct world *w)
 	vdev_detach(&w->dev);
 	cv_vslot_destroy(w->slot);
 	cv_class_config_destroy(w->cls, w->config);
+	cv_process_host_fini(&w->host);
 	cv_loop_destroy(w->loop);
 	guest_fini(&w->g);
 	after = usage_now();

@@ -10,6 +10,7 @@
 
 #include "base/endian.h"
 #include "must.h"
+#include "sys/fd.h"
 #include "virtio/virtio.h"
 
 #define WRAP	0x8000u
@@ -440,10 +441,9 @@ bool drv_enable_calls(struct drv_vq *q, bool on)
 bool drv_wait_call(struct drv_vq *q, int ms)
 {
 	struct pollfd p = { .fd = q->call_fd, .events = POLLIN };
-	eventfd_t n;
 
 	must(poll(&p, 1, ms) >= 0);
-	return eventfd_read(q->call_fd, &n) == 0;
+	return cv_event_drain_shared(q->call_fd);
 }
 
 bool drv_called(struct drv_vq *q)

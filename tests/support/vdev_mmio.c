@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "must.h"
+#include "sys/fd.h"
 #include "vdev.h"
 #include "virtio/mmio.h"
 
@@ -137,10 +138,9 @@ static bool mmio_broken(struct vdev *d)
 
 static void mmio_interrupts(struct vdev *d)
 {
-	eventfd_t n;
 	uint32_t isr;
 
-	if (eventfd_read(((struct port *)d->port)->irq.trigger, &n) < 0)
+	if (!cv_event_drain_shared(((struct port *)d->port)->irq.trigger))
 		return;
 	isr = get(d, 0x60);
 	put(d, 0x64, isr);

@@ -95,7 +95,7 @@ end_both() {
 
 # The processes of a device, which are children of the tool's.
 jails_of() {
-	pgrep -P "$1" -x crosvm-device || true
+	pgrep -P "$1" "^crosvm-" || true
 }
 
 run_guest() { # MORE_PROPERTIES [KERNEL_PARAMETER]

@@ -122,7 +122,7 @@ type_after() {
 # The device's process that holds a file.
 holder_of() {
 	for held in /proc/[0-9]*/fd/*; do
-		if [ "$(readlink "$held")" = "$1" ] && grep -q -x crosvm-device "${held%/fd/*}/comm"; then
+		if [ "$(readlink "$held")" = "$1" ] && grep -q "^crosvm-" "${held%/fd/*}/comm"; then
 			echo "$held" | cut -d / -f 3
 		fi
 	done

@@ -130,7 +130,7 @@ static inline bool mock_delivered(struct mock_hw *m, uint64_t addr, uint32_t dat
 		const struct mock_route *r = &m->routes[i];
 
 		if (r->used && r->fd >= 0 && r->addr == addr && r->data == data)
-			delivered |= cv_event_drain(r->fd);
+			delivered |= cv_event_drain_shared(r->fd);
 	}
 	pthread_mutex_unlock(&m->lock);
 	return delivered;

@@ -105,7 +105,7 @@ static void config_called(struct cv_watch *w, uint32_t events)
 	struct vdev_pci *p = cv_container_of(w, struct vdev_pci, config_watch);
 
 	(void)events;
-	cv_event_drain(w->fd);
+	cv_event_drain_shared(w->fd);
 	atomic_fetch_add(&p->d->n_config, 1);
 }
 

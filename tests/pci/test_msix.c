@@ -205,6 +205,24 @@ START_TEST(turning_off_forgets_what_is_pending)
 }
 END_TEST
 
+/* A back end has the events too, and may have made them blocking. */
+START_TEST(turning_off_does_not_wait)
+{
+	struct bed b;
+
+	bed_init(&b);
+	control(&b, ENABLE);
+	set_vector(&b, 0, 0x30, true);
+	raise(&b, 0);
+	for (uint16_t i = 0; i < N_VECTORS; i++)
+		ck_assert_int_eq(cv_fd_set_nonblock(cv_msix_fd(&b.x, i), false), 0);
+	control(&b, 0);
+	control(&b, ENABLE);
+	ck_assert_uint_eq(cv_msix_pba_read(&b.x, 0, 8), 0);
+	bed_fini(&b);
+}
+END_TEST
+
 START_TEST(routes_follow_the_message)
 {
 	struct bed b;
@@ -278,5 +296,5 @@ START_TEST(intx_is_silent)
 END_TEST
 
 CHECK_MAIN("msix", capability, bad_arguments, table_accesses, delivery, pending_while_masked,
-	   turning_off_forgets_what_is_pending, routes_follow_the_message, hypervisor_errors,
-	   intx_is_silent)
+	   turning_off_forgets_what_is_pending, turning_off_does_not_wait,
+	   routes_follow_the_message, hypervisor_errors, intx_is_silent)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "must.h"
+#include "sys/msg.h"
 
 bool child_wanted;
 
@@ -111,8 +112,9 @@ static bool rests(pid_t pid)
 void child_settle(pid_t pid)
 {
 	const struct timespec moment = { .tv_nsec = 20000 };
+	uint64_t end = cv_msg_deadline(1000);
 
-	for (unsigned int i = 0; i < 10000 && !rests(pid); i++)
+	while (!rests(pid) && cv_msg_deadline(0) < end)
 		nanosleep(&moment, NULL);
 }
 

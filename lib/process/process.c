@@ -260,6 +260,13 @@ int cv_process_start(struct cv_process **child, const struct cv_process_config *
 	return 0;
 }
 
+bool cv_process_ended(const struct cv_process *c)
+{
+	struct pollfd p = { .fd = cv_fd_get(&c->child.pidfd), .events = POLLIN };
+
+	return poll(&p, 1, LAST_MS) > 0;
+}
+
 /* What the process itself said, or how it ended without a word. */
 static int fail_start(struct cv_process *c, int got, struct cv_frame *f, struct vm_error *e)
 {
@@ -287,7 +294,7 @@ static int fail_start(struct cv_process *c, int got, struct cv_frame *f, struct 
 			      "crosvm-device",
 			      cv_process_name(c), c->config.host->program, VM_VERSION_STRING);
 	/* it has closed its socket at least */
-	poll(&(struct pollfd){ .fd = cv_fd_get(&c->child.pidfd), .events = POLLIN }, 1, LAST_MS);
+	cv_ignore(cv_process_ended(c)); /* what counts is what can be said of its end */
 	if (c->condemned)
 		snprintf(why, sizeof(why), "%s", c->why);
 	else if (cv_child_ended(&c->child, false, &end))

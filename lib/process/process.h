@@ -90,6 +90,9 @@ void cv_process_suspect(struct cv_process *child, const char *why);
  * cv_process_destroy() does not wait. */
 void cv_process_kill(struct cv_process *child);
 
+/* Whether it has ended by itself, as far as can be told within half a second. */
+bool cv_process_ended(const struct cv_process *child);
+
 pid_t cv_process_pid(const struct cv_process *child);
 
 /* Ends the process: asks it, kills it if it does not listen, reaps it. NULL is fine. */

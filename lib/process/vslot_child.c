@@ -227,12 +227,14 @@ static bool may_restart(struct cv_vslot_child *s)
 	return s->config.restart && s->n_restarts++ < MAX_RESTARTS;
 }
 
-static bool restart(struct cv_vslot_child *s)
+/* *died: the new process has ended before it could go on, and another one may fare better. */
+static bool restart(struct cv_vslot_child *s, bool *died)
 {
 	struct vm_error e = { 0 };
 	int err = start_child(s, &e) ?: cv_process_ready(s->child, &e) ?:
 		  cv_vhost_frontend_reconnect(s->front, cv_fd_take(&s->data), &e);
 
+	*died = err && err != -ETIMEDOUT && s->child && cv_process_ended(s->child);
 	if (!err)
 		cv_watchdog_arm(&s->watchdog);
 	if (err) {
@@ -248,14 +250,15 @@ static bool restart(struct cv_vslot_child *s)
 static void on_died(void *ctx, const char *why)
 {
 	struct cv_vslot_child *s = ctx;
-	bool again;
+	bool again = false, died = true;
 
 	cv_watchdog_disarm(&s->watchdog);
 	cv_process_kill(s->child);
 	end_child(s);
 	/* its end may have been seen before that of its socket */
 	cv_vhost_frontend_drop(s->front);
-	again = may_restart(s) && restart(s);
+	while (!again && died && may_restart(s))
+		again = restart(s, &died);
 	if (!again)
 		cv_vhost_frontend_give_up(s->front);
 	cv_log_warn(s->config.log, "%s: its process has died, %s: %.200s", name_of(s),

@@ -100,12 +100,20 @@ void vdev_attach(struct vdev *d, const struct vdev_ops *ops, struct cv_vslot *sl
 	ops->attach(d);
 }
 
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
 void vdev_detach(struct vdev *d)
 {
 	if (!d->ops)
 		return;
 	vdev_reset(d);
 	d->ops->detach(d);
+	/* an event may be under way in the loop's thread */
+	if (d->any_loop)
+		cv_loop_call(d->any_loop, nothing, NULL);
 	*d = (struct vdev){ 0 };
 }
 

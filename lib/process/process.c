@@ -301,8 +301,16 @@ static int fail_start(struct cv_process *c, int got, struct cv_frame *f, struct 
 		cv_process_describe_end(&end, why, sizeof(why));
 	else
 		snprintf(why, sizeof(why), "it closed its socket, and runs on");
-	return cv_err(e, -ECHILD, "%s: its process ended before it was ready: %s",
-		      cv_process_name(c), why);
+	if (c->condemned && c->config.host->policy_dir)
+		return cv_err(e, -ECHILD,
+			      "%s: its process ended before it was ready: %s; allow that in "
+			      "%s/%s.policy, or give no policies of your own",
+			      cv_process_name(c), why, c->config.host->policy_dir,
+			      c->config.cls->policy);
+	return cv_err(e, -ECHILD,
+		      "%s: its process ended before it was ready: %s; is '%s' the crosvm-device of "
+		      "this build?",
+		      cv_process_name(c), why, c->config.host->program);
 }
 
 int cv_process_ready(struct cv_process *c, struct vm_error *e)

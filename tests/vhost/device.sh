@@ -294,6 +294,39 @@ group_nonsense() {
 		[ "$(wc -l <err)" = 1 ] || bad "not one line of complaint"
 		said err '^crosvm: --device vhost-user,type=block,socket=sock: vhost-user: option socket: sock: the back end .*; name a vhost-user back end of type block$'
 	done
+	# a machine whose disk has lost its back end meets such ones, and the good one at last
+	rm -f sock
+	name="back ends that do not do"
+	: >back
+	serve block,path=disk "${no_processes[@]}"
+	start_stepping ""
+	kill_back
+	for mode in closes noise silent; do
+		rm -f sock
+		"$nonsense" $mode sock >>back 2>&1 &
+		wait $!
+	done
+	said err 'block: the back end at sock does not do: '
+	rm -f sock
+	serve block,path=disk "${no_processes[@]}"
+	wait_returns 1
+	end_stepping
+	end_back
+	# or is ended while it waits for an answer
+	name="ended while a back end is tried"
+	: >back
+	serve block,path=disk "${no_processes[@]}"
+	start_stepping ""
+	kill_back
+	rm -f sock
+	"$nonsense" silent sock >>back 2>&1 &
+	pid=$!
+	wait_for err 'waiting for another back end'
+	sleep 0.5
+	kill "$front"
+	end_guest 143
+	kill $pid 2>/dev/null
+	wait $pid
 	# the other way round: front ends that speak nonsense do not end the back end
 	rm -f sock
 	name="front ends that speak nonsense"

@@ -144,7 +144,7 @@ static void run(int control, unsigned int how)
 	if (err)
 		must(e.code == -err && e.text[0]);
 	else
-		cv_loop_dispatch(d.loop); /* until it has read all, and the end */
+		must(cv_loop_run(d.loop) == 0); /* until it is told to end, or has read all */
 	tear_down(&d);
 }
 

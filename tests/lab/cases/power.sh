@@ -12,8 +12,11 @@ finish
 
 start reboot
 copy_root disk
+# the limit is for one boot, these are three
+one_boot=$CASE_LIMIT CASE_LIMIT=$((3 * CASE_LIMIT))
 guest --reboot -c 2 --rwroot "$work/disk" -p "quiet test=counter end=reboot until=3" \
 	-i "$IMAGES/initrd" "$KERNEL_DIR/bzImage"
+CASE_LIMIT=$one_boot
 status 0
 expect "the disk counted the boots $(values boots | tr '\n' ' ')instead of 1 2 3" \
 	[ "$(values boots | tr '\n' ' ')" = "1 2 3 " ]

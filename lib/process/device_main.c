@@ -31,7 +31,6 @@
 #define START_MS  10000u /* how long the parent may take to tell what is to be done */
 #define ANSWER_MS 2000u
 #define POLL_NS	  40000ull
-#define WAKE_NS	  1000000000ull /* between two words that it is busy: the watchdog's interval */
 
 struct device {
 	pthread_mutex_t send_lock; /* messages come from any thread */
@@ -107,17 +106,6 @@ static void on_control(struct device *d, struct cv_frame *f)
 	}
 	result = control(d, op, args, reply, room, &e);
 	if (send_result(d, CV_PROCESS_DONE, result, result < 0 ? e.text : reply))
-		cv_loop_stop(d->loop);
-}
-
-/* The parent need not wonder whether anybody takes the guest's kicks. */
-static void on_wake(void *ctx)
-{
-	struct device *d = ctx;
-	struct cv_buf busy = { 0 };
-
-	cv_frame_begin(&busy, CV_PROCESS_BUSY);
-	if (send_frame(d, &busy, NULL, 0))
 		cv_loop_stop(d->loop);
 }
 
@@ -374,8 +362,6 @@ int cv_device_main(int control)
 	if (err) {
 		cv_ignore(send_result(&d, CV_PROCESS_FAILED, err, e.text));
 	} else {
-		if (d.slot)
-			cv_loop_on_wake(d.loop, on_wake, &d, WAKE_NS);
 		cv_frame_begin(&ready, CV_PROCESS_READY);
 		err = send_frame(&d, &ready, NULL, 0) ?: cv_loop_run(d.loop);
 	}

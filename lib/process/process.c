@@ -260,17 +260,50 @@ int cv_process_start(struct cv_process **child, const struct cv_process_config *
 	return 0;
 }
 
-bool cv_process_ended(const struct cv_process *c)
+bool cv_process_ended(struct cv_process *c)
 {
-	struct pollfd p = { .fd = cv_fd_get(&c->child.pidfd), .events = POLLIN };
+	struct pollfd p[] = { { .fd = cv_fd_get(&c->child.pidfd), .events = POLLIN },
+			      { .fd = cv_fd_get(&c->listener), .events = POLLIN } };
 
-	return poll(&p, 1, LAST_MS) > 0;
+	if (c->condemned || c->child.pid <= 0)
+		return true;
+	if (poll(p, CV_LEN(p), LAST_MS) <= 0)
+		return false;
+	return (p[0].revents & POLLIN) || cv_process_forbidden(c);
+}
+
+/* How it ended, as well as can be told. */
+static int tell_end(struct cv_process *c, struct vm_error *e)
+{
+	struct cv_child_end end;
+	char why[480];
+
+	if (c->condemned)
+		snprintf(why, sizeof(why), "%s", c->why);
+	else if (cv_child_ended(&c->child, false, &end))
+		cv_process_describe_end(&end, why, sizeof(why));
+	else
+		snprintf(why, sizeof(why), "it closed its socket, and runs on");
+	if (c->condemned && c->config.host->policy_dir)
+		return cv_err(e, -ECHILD,
+			      "%s: its process ended before it was ready: %s; allow that in "
+			      "%s/%s.policy, or give no policies of your own",
+			      cv_process_name(c), why, c->config.host->policy_dir,
+			      c->config.cls->policy);
+	return cv_err(e, -ECHILD,
+		      "%s: its process ended before it was ready: %s; is '%s' the crosvm-device of "
+		      "this build?",
+		      cv_process_name(c), why, c->config.host->program);
+}
+
+int cv_process_explain(struct cv_process *c, int err, struct vm_error *e)
+{
+	return cv_process_ended(c) ? tell_end(c, e) : err;
 }
 
 /* What the process itself said, or how it ended without a word. */
 static int fail_start(struct cv_process *c, int got, struct cv_frame *f, struct vm_error *e)
 {
-	struct cv_child_end end;
 	char why[480] = "";
 	int code;
 
@@ -295,22 +328,7 @@ static int fail_start(struct cv_process *c, int got, struct cv_frame *f, struct 
 			      cv_process_name(c), c->config.host->program, VM_VERSION_STRING);
 	/* it has closed its socket at least */
 	cv_ignore(cv_process_ended(c)); /* what counts is what can be said of its end */
-	if (c->condemned)
-		snprintf(why, sizeof(why), "%s", c->why);
-	else if (cv_child_ended(&c->child, false, &end))
-		cv_process_describe_end(&end, why, sizeof(why));
-	else
-		snprintf(why, sizeof(why), "it closed its socket, and runs on");
-	if (c->condemned && c->config.host->policy_dir)
-		return cv_err(e, -ECHILD,
-			      "%s: its process ended before it was ready: %s; allow that in "
-			      "%s/%s.policy, or give no policies of your own",
-			      cv_process_name(c), why, c->config.host->policy_dir,
-			      c->config.cls->policy);
-	return cv_err(e, -ECHILD,
-		      "%s: its process ended before it was ready: %s; is '%s' the crosvm-device of "
-		      "this build?",
-		      cv_process_name(c), why, c->config.host->program);
+	return tell_end(c, e);
 }
 
 int cv_process_ready(struct cv_process *c, struct vm_error *e)
@@ -400,7 +418,6 @@ void cv_process_destroy(struct cv_process *c)
 		return;
 	cv_process_unwatch(c);
 	c->config.alive = NULL;
-	c->config.busy = NULL;
 	if (c->child.pid > 0 && !c->killed && !c->condemned)
 		end_politely(c);
 	cv_process_unwatch(c); /* it may have been condemned meanwhile */

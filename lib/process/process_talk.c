@@ -100,12 +100,6 @@ int cv_process_next(struct cv_process *c, struct cv_frame *f)
 	case CV_PROCESS_LOG:
 		pass_log(c, f);
 		return 0;
-	case CV_PROCESS_BUSY:
-		if (!c->ready || !cv_frame_ended(f))
-			return -EBADMSG;
-		if (c->config.busy)
-			c->config.busy(c->config.ctx);
-		return 0;
 	case CV_PROCESS_SEALED:
 		return take_listener(c, f);
 	case CV_PROCESS_ALIVE:

@@ -5,6 +5,7 @@
  * is killed, with a reason, and its end is told once.
  */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -78,11 +79,21 @@ static void on_exit_event(struct cv_watch *w, uint32_t events CV_UNUSED)
 	tell_death(c, c->config.foreign && !c->condemned && end.status == 0 ? NULL : why);
 }
 
+static bool has_ended(const struct cv_process *c)
+{
+	struct pollfd p = { .fd = cv_fd_get(&c->child.pidfd), .events = POLLIN };
+
+	return poll(&p, 1, 0) > 0;
+}
+
 static void on_grace(struct cv_timer *t)
 {
 	struct cv_process *c = cv_container_of(t, struct cv_process, grace);
 	char why[sizeof(c->why)];
 
+	/* what has come while the loop was busy says more than a suspicion; the rest is its watch's */
+	if (!c->condemned && (cv_process_forbidden(c) || has_ended(c)))
+		return;
 	cv_process_kill(c);
 	snprintf(why, sizeof(why), "%s", c->why);
 	tell_death(c, why);

@@ -8,7 +8,6 @@
  *                     (CONTROL: the room for the reply, the operation, its arguments)
  *   child -> parent   SEALED with the listener of its seccomp filter, if it has one;
  *                     READY or FAILED; DONE after a CONTROL, ALIVE after a PING;
- *                     BUSY when something has woken the device, once in a second;
  *                     LOG at any time
  *
  * Both ends come from one build: START carries its version, nothing else is
@@ -41,7 +40,6 @@ enum cv_process_frame {
 	CV_PROCESS_SEALED,
 	CV_PROCESS_PING,
 	CV_PROCESS_ALIVE,
-	CV_PROCESS_BUSY,
 };
 
 /* All that a device's process is told. */

@@ -167,13 +167,6 @@ static void on_alive(void *ctx)
 	cv_watchdog_arm(&s->watchdog);
 }
 
-static void on_busy(void *ctx)
-{
-	struct cv_vslot_child *s = ctx;
-
-	cv_watchdog_rest(&s->watchdog);
-}
-
 static void on_bark(struct cv_watchdog *w)
 {
 	struct cv_vslot_child *s = cv_container_of(w, struct cv_vslot_child, watchdog);
@@ -195,7 +188,6 @@ static int start_child(struct cv_vslot_child *s, struct vm_error *e)
 						  .log = s->config.log,
 						  .died = on_died,
 						  .alive = on_alive,
-						  .busy = on_busy,
 						  .ctx = s };
 	int fds[2], err;
 
@@ -235,6 +227,8 @@ static bool restart(struct cv_vslot_child *s, bool *died)
 		  cv_vhost_frontend_reconnect(s->front, cv_fd_take(&s->data), &e);
 
 	*died = err && err != -ETIMEDOUT && s->child && cv_process_ended(s->child);
+	if (*died)
+		err = cv_process_explain(s->child, err, &e);
 	if (!err)
 		cv_watchdog_arm(&s->watchdog);
 	if (err) {
@@ -320,8 +314,12 @@ static int connect_front(struct cv_vslot_child *s, struct vm_error *e)
 
 int cv_vslot_child_finish(struct cv_vslot_child *s, struct cv_vslot **slot, struct vm_error *e)
 {
-	int err = cv_process_ready(s->child, e) ?: connect_front(s, e);
+	int err = cv_process_ready(s->child, e);
 
+	if (!err) {
+		err = connect_front(s, e);
+		err = err ? cv_process_explain(s->child, err, e) : 0;
+	}
 	if (err) {
 		cv_vslot_child_destroy(s);
 		return err;

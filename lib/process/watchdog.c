@@ -1,39 +1,39 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The kick eventfds stand in an epoll of their own, which the loop watches until
- * one is found readable; then it looks no more until the interval is over, so that
- * a busy device is left alone.
+ * there is a kick; then it looks no more until the device has been asked. Nobody
+ * empties these eventfds (the device's loop is triggered by edges too), so a kick is seen however
+ * quick the device is, and once: taking the events makes the epoll unreadable.
  */
 #include "process/watchdog.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <sys/epoll.h>
 
 #define INTERVAL_NS 1000000000ull
 
-void cv_watchdog_rest(struct cv_watchdog *w)
+static void on_kick(struct cv_watch *watch, uint32_t events CV_UNUSED)
 {
-	if (!w->watch.loop)
-		return;
-	cv_watch_remove(&w->watch);
+	struct cv_watchdog *w = cv_container_of(watch, struct cv_watchdog, watch);
+
+	cv_watch_remove(watch);
 	cv_timer_set(w->loop, &w->timer, cv_loop_now(w->loop) + INTERVAL_NS);
 }
 
-static void on_kick(struct cv_watch *watch, uint32_t events CV_UNUSED)
+static void take_kicks(struct cv_watchdog *w)
 {
-	cv_watchdog_rest(cv_container_of(watch, struct cv_watchdog, watch));
+	struct epoll_event events[CV_VIRTIO_MAX_QUEUES];
+
+	cv_ignore(epoll_wait(cv_fd_get(&w->kicks), events, CV_LEN(events), 0));
 }
 
 static void on_timer(struct cv_timer *t)
 {
 	struct cv_watchdog *w = cv_container_of(t, struct cv_watchdog, timer);
-	struct pollfd p = { .fd = cv_fd_get(&w->kicks), .events = POLLIN };
 
-	if (poll(&p, 1, 0) > 0)
-		w->bark(w);
-	else
-		cv_watchdog_arm(w);
+	/* those that come from now on are for the next question */
+	take_kicks(w);
+	w->bark(w);
 }
 
 int cv_watchdog_init(struct cv_watchdog *w)
@@ -59,7 +59,7 @@ void cv_watchdog_fini(struct cv_watchdog *w)
 /* Failing would need a lack of memory: then this queue is not looked at. */
 void cv_watchdog_set(struct cv_watchdog *w, unsigned int index, int kick_fd)
 {
-	struct epoll_event event = { .events = EPOLLIN };
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
 	int *queue = &w->queues[index];
 
 	if (*queue >= 0)

@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Notices that a device may hang: the guest has kicked one of its queues, and
- * a while later a kick is still there that the device has not taken. An idle guest
- * costs nothing, a busy one a look in each interval.
- *
- * A kick wakes whoever waits for it, also when the device is the first to take it.
- * So that the loop is not woken for each, a device that is alive says so when it wakes.
+ * When to ask a device whether it lives: a while after the guest has kicked one of
+ * its queues. An idle guest costs nothing, a busy one a question in each interval.
  */
 #ifndef CV_PROCESS_WATCHDOG_H
 #define CV_PROCESS_WATCHDOG_H
@@ -15,8 +11,7 @@
 #include "sys/loop.h"
 
 struct cv_watchdog {
-	/* the device should be asked whether it lives, and cv_watchdog_arm() be called if so; in the
-	 * loop */
+	/* the device is to be asked whether it lives, and cv_watchdog_arm() called if so; in the loop */
 	void (*bark)(struct cv_watchdog *w);
 	struct cv_loop *loop;
 	/* from here on its own */
@@ -36,8 +31,5 @@ void cv_watchdog_set(struct cv_watchdog *w, unsigned int index, int kick_fd);
 /* Waits for the next kick. The loop's thread, as the other one. */
 void cv_watchdog_arm(struct cv_watchdog *w);
 void cv_watchdog_disarm(struct cv_watchdog *w);
-
-/* The device has something to do: no kick is waited for until the interval is over. */
-void cv_watchdog_rest(struct cv_watchdog *w);
 
 #endif

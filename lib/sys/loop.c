@@ -38,9 +38,6 @@ struct cv_loop {
 	bool spinning;	    /* pollers count on being called */
 	bool fake;
 	_Atomic uint64_t fake_now;
-	void (*woken)(void *ctx);
-	void *woken_ctx;
-	uint64_t woken_every, woken_next; /* not before */
 
 	pthread_mutex_t mutex; /* guards what follows */
 	pthread_cond_t released;
@@ -452,23 +449,6 @@ static void adapt(struct cv_loop *loop, uint64_t now)
 
 /* ---- running ---- */
 
-void cv_loop_on_wake(struct cv_loop *loop, void (*fn)(void *ctx), void *ctx, uint64_t every)
-{
-	loop->woken = fn;
-	loop->woken_ctx = ctx;
-	loop->woken_every = every;
-}
-
-static void tell_wake(struct cv_loop *loop)
-{
-	uint64_t now = cv_loop_now(loop);
-
-	if (now < loop->woken_next)
-		return;
-	loop->woken_next = now + loop->woken_every;
-	loop->woken(loop->woken_ctx);
-}
-
 /* Until the next timer; false: no timer. */
 static bool time_left(const struct cv_loop *loop, struct timespec *ts)
 {
@@ -526,8 +506,6 @@ static int round_once(struct cv_loop *loop, bool wait, unsigned int *n)
 	err = fetch(loop, wait);
 	if (polled && wait && loop->n_batch > 0)
 		adapt(loop, cv_loop_now(loop));
-	if (loop->woken && wait && loop->n_batch > 0)
-		tell_wake(loop);
 	n_watches = run_batch(loop);
 	if (polled && n_watches > 0)
 		loop->last_work = cv_loop_now(loop);

@@ -88,9 +88,6 @@ unsigned int cv_loop_dispatch(struct cv_loop *loop);
 /* How long the loop may spin over its pollers before it sleeps, ns; 0 (the default): not at all. */
 void cv_loop_set_poll_time(struct cv_loop *loop, uint64_t ns);
 
-/* Calls fn(ctx) in the loop's thread when something has ended its sleep, at most once in @every ns. */
-void cv_loop_on_wake(struct cv_loop *loop, void (*fn)(void *ctx), void *ctx, uint64_t every);
-
 /* 0 or -errno. The fd is borrowed and must stay open until the removal. */
 int cv_watch_add(struct cv_loop *loop, struct cv_watch *w, int fd, uint32_t events) CV_MUST_CHECK;
 /* Changes the events waited for (0: none, errors are reported still). */

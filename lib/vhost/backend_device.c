@@ -372,9 +372,10 @@ static int set_vring_enable(struct cv_vhost_backend *b, struct cv_vhost_msg *m, 
 }
 
 /*
- * An eventfd, made non-blocking. Anything else might block, or kill this process
- * with SIGPIPE. The kernel tells nobody what an anonymous file is, but such
- * files have no type.
+ * An eventfd. Anything else might block, or kill this process with SIGPIPE. The
+ * kernel tells nobody what an anonymous file is, but such files have no type. One
+ * that blocks is left so: nothing reads it here, and it takes writes until a front
+ * end has filled it, which then waits for itself.
  */
 static int take_event(struct cv_vhost_msg *m, int *fd)
 {
@@ -389,7 +390,7 @@ static int take_event(struct cv_vhost_msg *m, int *fd)
 	if (fstat(m->fds.fd[0], &st) < 0 || (st.st_mode & S_IFMT) != 0)
 		return -EINVAL;
 	*fd = cv_msg_fds_take(&m->fds, 0);
-	return cv_fd_set_nonblock(*fd, true);
+	return 0;
 }
 
 static int set_vring_event(struct cv_vhost_backend *b, struct cv_vhost_msg *m)

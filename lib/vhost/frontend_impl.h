@@ -42,7 +42,7 @@ struct cv_vhost_frontend {
 	bool complained;  /* … and the transport knows, until a reset */
 	/* the loop's */
 	struct cv_watch sock_watch, channel_watch, err_watch;
-	struct cv_timer err_timer; /* the lock was taken */
+	struct cv_timer err_timer, watch_timer; /* the lock was taken */
 	struct cv_task lost_task, watch_task;
 };
 

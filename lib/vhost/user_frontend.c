@@ -7,6 +7,7 @@
 #include "vhost/user_frontend.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -35,6 +36,7 @@ static void unwatch(struct cv_vhost_frontend *f)
 	cv_watch_remove(&f->channel_watch);
 	cv_watch_remove(&f->err_watch);
 	cv_timer_cancel(&f->err_timer);
+	cv_timer_cancel(&f->watch_timer);
 }
 
 static void disconnect(struct cv_vhost_frontend *f)
@@ -67,8 +69,8 @@ void cv_vhost_frontend_drop(struct cv_vslot *slot)
 	struct cv_vhost_frontend *f = cv_vhost_frontend_of(slot);
 
 	pthread_mutex_lock(&f->lock);
+	cv_task_cancel(&f->lost_task);
 	if (!f->lost) {
-		cv_task_cancel(&f->lost_task);
 		disconnect(f);
 		f->lost = true;
 	}
@@ -153,36 +155,60 @@ struct call {
 	int err;
 };
 
+/* Under the lock. */
+static int add_watches(struct cv_vhost_frontend *f)
+{
+	struct cv_loop *loop = f->config.loop;
+	int err;
+
+	/* if it is lost again already, its task is on the way */
+	if (!f->connected)
+		return 0;
+	err = cv_watch_add(loop, &f->sock_watch, cv_fd_get(&f->sock), EPOLLRDHUP);
+	err = err ?: cv_watch_add(loop, &f->err_watch, cv_fd_get(&f->err), EPOLLIN);
+	if (cv_fd_get(&f->channel) >= 0)
+		err = err ?: cv_watch_add(loop, &f->channel_watch, cv_fd_get(&f->channel), EPOLLIN);
+	if (err)
+		disconnect(f);
+	f->lost = err;
+	return err;
+}
+
 static void do_watch(void *arg)
 {
 	struct call *c = arg;
-	struct cv_vhost_frontend *f = c->f;
-	struct cv_loop *loop = f->config.loop;
 
-	pthread_mutex_lock(&f->lock);
-	/* if it is lost again already, its task is on the way */
-	if (f->connected) {
-		c->err = cv_watch_add(loop, &f->sock_watch, cv_fd_get(&f->sock), EPOLLRDHUP);
-		c->err = c->err ?: cv_watch_add(loop, &f->err_watch, cv_fd_get(&f->err), EPOLLIN);
-		if (cv_fd_get(&f->channel) >= 0)
-			c->err = c->err
-					 ?: cv_watch_add(loop, &f->channel_watch,
-							 cv_fd_get(&f->channel), EPOLLIN);
-		if (c->err)
-			disconnect(f);
-		f->lost = c->err;
+	pthread_mutex_lock(&c->f->lock);
+	c->err = add_watches(c->f);
+	pthread_mutex_unlock(&c->f->lock);
+}
+
+/* The loop does not wait for the lock, as above. A connection that cannot be watched is none. */
+static void watch_later(struct cv_vhost_frontend *f)
+{
+	int err;
+
+	if (pthread_mutex_trylock(&f->lock) != 0) {
+		cv_timer_set(f->config.loop, &f->watch_timer,
+			     cv_loop_now(f->config.loop) + RETRY_NS);
+		return;
+	}
+	err = add_watches(f);
+	if (err) {
+		snprintf(f->why, sizeof(f->why), "cannot be watched: %s", strerror(-err));
+		cv_loop_post(f->config.loop, &f->lost_task);
 	}
 	pthread_mutex_unlock(&f->lock);
 }
 
-/* A connection that cannot be watched is none. */
 static void on_watch(struct cv_task *t)
 {
-	struct call c = { .f = cv_container_of(t, struct cv_vhost_frontend, watch_task) };
+	watch_later(cv_container_of(t, struct cv_vhost_frontend, watch_task));
+}
 
-	do_watch(&c);
-	if (c.err)
-		cv_loop_post(c.f->config.loop, &c.f->lost_task);
+static void on_watch_timer(struct cv_timer *t)
+{
+	watch_later(cv_container_of(t, struct cv_vhost_frontend, watch_timer));
 }
 
 static void do_fini(void *arg)
@@ -425,6 +451,7 @@ static void fill(struct cv_vhost_frontend *f, const struct cv_vhost_frontend_con
 	f->channel_watch.fn = on_channel;
 	f->err_watch.fn = on_err;
 	f->err_timer.fn = on_err_timer;
+	f->watch_timer.fn = on_watch_timer;
 	f->lost_task.fn = on_lost;
 	f->watch_task.fn = on_watch;
 	pthread_mutex_init(&f->lock, NULL);
@@ -477,6 +504,8 @@ int cv_vhost_frontend_create(struct cv_vslot **slot, const struct cv_vhost_front
 		f->made = true;
 		f->quiet = false;
 		err = watch(f);
+		if (err)
+			cv_err_os(e, err, "%s: the back end cannot be watched", config->name);
 	}
 	if (err) {
 		front_destroy(&f->slot);

@@ -6,9 +6,10 @@
  * The peer is not trusted. Every wait is bounded; a peer that hangs, closes, or
  * answers nonsense is logged in one sentence and given up, and the slot is lost
  * until its owner connects it to a new peer, or broken if it has no such owner.
- * While it is lost the guest's calls return at once: the configuration space
- * reads as it was last seen, writes to it are dropped, and starts, stops and
- * kicks are made up for when a new peer comes.
+ * While it is lost the guest's calls return at once (during a reconnection, when
+ * that has ended): the configuration space reads as it was last seen, writes to it
+ * are dropped, and starts, stops and kicks are made up for when a new peer comes.
+ * The reset of one queue drops what a foreign back end has noted of all of them.
  */
 #ifndef CV_VHOST_USER_FRONTEND_H
 #define CV_VHOST_USER_FRONTEND_H

@@ -287,6 +287,11 @@ static void on_retry(struct cv_timer *t)
 {
 	struct cv_vm_peer *p = cv_container_of(t, struct cv_vm_peer, retry);
 
+	/* the last one was lost again before its thread had ended */
+	if (p->trying) {
+		try_again(p);
+		return;
+	}
 	p->trying = cv_thread_create(&p->thread, "vm-reconnect", try_once, p) == 0;
 	if (!p->trying)
 		try_again(p);

@@ -18,7 +18,7 @@
 
 #define CONTROL 3
 
-enum { START = 1, ASK, STOP, READY, FAILED, DONE, LOG, SEALED, PING, ALIVE, BUSY };
+enum { START = 1, ASK, STOP, READY, FAILED, DONE, LOG, SEALED, PING, ALIVE };
 
 static bool is(const char *mode, const char *name)
 {
@@ -203,8 +203,6 @@ static void instead_of_ready(const char *mode)
 	}
 	if (is(mode, "alive-first"))
 		frame(ALIVE, "", 0);
-	if (is(mode, "sealed-busy"))
-		frame(BUSY, "", 0);
 	if (strncmp(mode, "sealed", 6) == 0 || is(mode, "alive-first"))
 		hang();
 	while (is(mode, "flood-first"))
@@ -245,8 +243,6 @@ static void after_ready(const char *mode)
 		with_fds(LOG, 2);
 	if (is(mode, "then-sealed"))
 		with_fds(SEALED, 1);
-	if (is(mode, "then-busy-long"))
-		frame(BUSY, "x", 1);
 	if (is(mode, "then-alive"))
 		frame(ALIVE, "", 0);
 	if (is(mode, "then-close")) {

@@ -10,7 +10,7 @@
 #define PIC_MASK_2     0xa1
 #define MSIX_ENABLE    0x8000u
 #define MSIX_FUNC_MASK 0x4000u
-#define PATIENCE       20000u
+#define PATIENCE       2000000u /* a busy host may stop a device between its answer and its interrupt */
 
 static struct rt_blk disk;
 static uint8_t *buf;

@@ -161,6 +161,7 @@ static int create(struct session *s, char **argv, struct vm_error *error)
 	config.kernel = argv[1];
 	config.initrd = argv[2][0] ? argv[2] : NULL;
 	config.cmdline = argv[3];
+	config.jail_main = VM_JAIL_MAIN_AUTO; /* this program does nothing else */
 	err = vm_create(&config, &s->vm, error);
 	for (char **text = argv + 4; !err && *text; text++)
 		err = add_device(s, *text, error);

@@ -11,7 +11,7 @@ deps_guest=(busybox-static cpio e2fsprogs lz4 xz-utils zstd)
 deps_lab=(qemu-system-x86)
 # To build and run the tests.
 deps_test=(check git jq python3 acpica-tools abigail-tools clang-format clang libclang-rt-dev llvm
-	qemu-system-common)
+	qemu-system-common strace)
 
 # deps_missing PACKAGE...: prints those that are not installed
 deps_missing() {

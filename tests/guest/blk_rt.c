@@ -22,6 +22,9 @@ void rt_blk_open(struct rt_blk *b, unsigned int nth, unsigned int n_slots, uint6
 	rt_vq_setup(&b->v, &b->q, 0, (uint16_t)need, vector);
 	if (b->q.size < need)
 		rt_fail("queue of %u is too small for %u requests", b->q.size, n_slots);
+	/* the others are ready too, as a driver with several processors has them */
+	for (uint16_t i = 1; i < rt_arg("queues", 1); i++)
+		rt_vq_setup(&b->v, &(struct rt_vq){ 0 }, i, 256, vector);
 	b->slots = rt_alloc(n_slots * sizeof(*b->slots), 64);
 	rt_virtio_ready(&b->v);
 }

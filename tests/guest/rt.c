@@ -10,11 +10,12 @@
 #define TRAP_UD	  6
 #define FLAG_IF	  0x200u
 #define MAP_PAGES 64
-#define MAP_TABLE 0x67u /* present, writable, user, accessed, dirty */
+#define MAP_TABLE 0x67u		/* present, writable, user, accessed, dirty */
+#define NOWHERE	  0xd0000000ull /* no memory, no device */
 #define MAP_LARGE 0x80u
 #define SERVICE	  0x72743a73766321ull /* in rdi of a ud2 that asks for a service */
 
-enum rt_service { RT_SVC_HALT, RT_SVC_IRQ_ON, RT_SVC_IRQ_OFF, RT_SVC_EMPTY_IDT };
+enum rt_service { RT_SVC_HALT, RT_SVC_IRQ_ON, RT_SVC_IRQ_OFF, RT_SVC_EMPTY_IDT, RT_SVC_NOWHERE };
 
 struct rt_gate {
 	uint16_t offset0;
@@ -245,6 +246,11 @@ void rt_load_empty_idt(void)
 	service(RT_SVC_EMPTY_IDT);
 }
 
+void rt_run_nowhere(void)
+{
+	service(RT_SVC_NOWHERE);
+}
+
 static void serve(struct rt_frame *f)
 {
 	static const struct {
@@ -268,6 +274,9 @@ static void serve(struct rt_frame *f)
 		break;
 	case RT_SVC_EMPTY_IDT:
 		__asm__ volatile("lidt %0" ::"m"(empty));
+		break;
+	case RT_SVC_NOWHERE:
+		__asm__ volatile("jmp *%0" ::"r"(NOWHERE));
 		break;
 	}
 }
@@ -390,6 +399,13 @@ uint64_t rt_tsc_khz(void)
 	return r[0] && r[2] ? (uint64_t)r[2] * r[1] / r[0] / 1000 : 0;
 }
 
+static void wait_for_key(void)
+{
+	while (!(rt_inb(COM1 + 5) & 1))
+		;
+	(void)rt_inb(COM1);
+}
+
 void rt_start(unsigned int protocol, uint64_t info) __attribute__((noreturn));
 void rt_start(unsigned int protocol, uint64_t info)
 {
@@ -398,6 +414,8 @@ void rt_start(unsigned int protocol, uint64_t info)
 	rt_boot_parse(protocol, info);
 	e9 = rt_word("e9");
 	rt_acpi_parse();
+	if (rt_word("wait"))
+		wait_for_key();
 	guest_main();
 	rt_poweroff();
 }

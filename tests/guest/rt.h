@@ -6,7 +6,7 @@
  * CPL 3 and take their arguments from the kernel command line as key=value.
  * Words every guest knows: tsc_khz=N, e9 (console copied to port 0xe9),
  * debug_exit=PORT (QEMU's isa-debug-exit, 0 for success), nopci, nommio, noindirect, noevent,
- * ecam (PCI by the window MCFG names instead of ports; ecam=ADDRESS: by this one).
+ * wait (begin when something is typed on COM1), ecam (PCI by the window MCFG names instead of ports; ecam=ADDRESS: by this one).
  *
  * Lines end with '\n' and go to COM1. A guest that succeeds powers off through
  * ACPI. One that does not prints "FAIL: reason", reports a panic to pvpanic
@@ -18,9 +18,15 @@
  * blk      mode=rand|seq rw=r|w bs=BYTES qd=N and n=REQUESTS or [m]secs=T:
  *          "begin", "end n=N bytes=N cycles=N", and where the TSC's frequency is
  *          known "iops=N mibs=N". mode=verify seed=N n=ROUNDS span=MiB destroys
- *          the disk's first MiBs: "verify ok rounds=N". disk=N: not the first disk
+ *          the disk's first MiBs: "verify ok rounds=N". disk=N: not the first disk;
+ *          queues=N: so many are made ready, though one is used
  * echo     "ready", then types back what is typed: up to a comma by interrupts,
  *          "interrupts ok n=N", then up to a full stop by polling, "polling ok"
+ * devices  "ready", also on the first virtio console, once each of entropy device,
+ *          console, balloon and disk has done something; does what the balloon is
+ *          told, and what letters typed on console or COM1 say: w (work: "worked"), f
+ *          (flood the console: "flooded"), q (power off: "bye"), r (reset), p (panic), t
+ *          (triple fault), x (run where nothing is)
  * chaos    seed=N n=OPERATIONS areas=LETTERS (p ports, c PCI configuration,
  *          b BARs, v virtio registers and rings, m unclaimed memory; default all):
  *          "survived seed=N ops=N"
@@ -106,6 +112,7 @@ void rt_halt(void);
 void rt_irq_on(void);
 void rt_irq_off(void);
 void rt_load_empty_idt(void);
+void rt_run_nowhere(void); /* no KVM can: it gives up */
 
 /* memory: cleared, for ever */
 void *rt_alloc(size_t len, size_t align);

@@ -267,9 +267,13 @@ bool cv_process_ended(struct cv_process *c)
 
 	if (c->condemned || c->child.pid <= 0)
 		return true;
-	if (poll(p, CV_LEN(p), LAST_MS) <= 0)
-		return false;
-	return (p[0].revents & POLLIN) || cv_process_forbidden(c);
+	cv_ignore(poll(p, CV_LEN(p), LAST_MS));
+	if (p[1].revents & POLLIN)
+		return cv_process_forbidden(c);
+	/* nobody is behind its filter any more: it is about to end */
+	if (p[1].revents && !p[0].revents)
+		cv_ignore(poll(p, 1, LAST_MS));
+	return p[0].revents & POLLIN;
 }
 
 /* How it ended, as well as can be told. */

@@ -303,7 +303,8 @@ static long count_fds(void)
 	long n = 0;
 
 	for (int fd = 0; fd < 70000; fd++)
-		n += fcntl(fd, F_GET_SEALS) >= 0 || errno != EBADF; /* a call that every policy has */
+		n += fcntl(fd, F_GET_SEALS) >= 0 ||
+		     errno != EBADF; /* a call that every policy has */
 	return n;
 }
 

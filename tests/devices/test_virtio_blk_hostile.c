@@ -215,19 +215,24 @@ END_TEST
 #define BIG_IMAGE (1ull << 30)
 #define SEGMENT	  (4u << 20)
 
-/* Reads that go into the same memory again and again: 60 times nearly 1 GiB. */
+/* Reads that go into the same memory again and again: 60 times nearly 1 GiB. Where the status bytes
+ * are, 16 bytes apart by name. */
 static uint64_t add_endless(struct rig *r, uint64_t data)
 {
 	struct header h = { le32(IN), le32(0), le64(0) };
-	uint64_t status = guest_dup(&r->guest, &(uint8_t){ NO_STATUS }, 1);
+	unsigned int size = r->dev.queues[0].size;
+	uint64_t status = guest_alloc(&r->guest, 16ull * size, 16);
 	struct drv_buf bufs[256];
 
 	bufs[0] = (struct drv_buf){ guest_dup(&r->guest, &h, 16), 16, false };
 	for (unsigned int i = 0; i < 254; i++)
 		bufs[1 + i] = (struct drv_buf){ data, SEGMENT, true };
-	bufs[255] = (struct drv_buf){ status, 1, true };
-	for (unsigned int i = 0; i < 60; i++)
-		ck_assert_int_ge(drv_add_indirect(&r->dev.queues[0], bufs, 256), 0);
+	for (unsigned int i = 0; i < 60; i++) {
+		/* a chain takes one descriptor: the names count up */
+		bufs[255] = (struct drv_buf){ status + 16 * i, 1, true };
+		guest_put(&r->guest, status + 16 * i, &(uint8_t){ NO_STATUS }, 1);
+		ck_assert_int_eq(drv_add_indirect(&r->dev.queues[0], bufs, 256), i);
+	}
 	drv_kick(&r->dev.queues[0]);
 	return status;
 }
@@ -274,7 +279,7 @@ START_TEST(queue_reset_in_endless_reads)
 	struct rig r;
 	double begin;
 	uint64_t status;
-	int fd;
+	int fd, name;
 
 	open_big(&r, &fd);
 	status = add_endless(&r, guest_alloc(&r.guest, SEGMENT, 4096));
@@ -282,9 +287,9 @@ START_TEST(queue_reset_in_endless_reads)
 	begin = seconds();
 	r.slot->ops->queue_stop(r.slot, 1, NULL);
 	ck_assert(seconds() - begin < 1);
-	while (vdev_wait(&r.dev, 0, NULL) < 0)
+	while ((name = vdev_wait(&r.dev, 0, NULL)) < 0)
 		;
-	ck_assert_uint_eq(guest_get16(&r.guest, status) & 0xff, OK);
+	ck_assert_uint_eq(guest_get16(&r.guest, status + 16 * (unsigned int)name) & 0xff, OK);
 	begin = seconds();
 	r.slot->ops->queue_stop(r.slot, 0, NULL);
 	ck_assert(seconds() - begin < 1);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Figures of crosvm beside those of QEMU microvm, in one run, by turns.
 #
-#   tests/bench/run.sh BUILD_DIR [boot|memory|exits|blk|model]...
+#   tests/bench/run.sh BUILD_DIR [boot|memory|exits|blk|model|sandbox|restart|regs]...
 #
 # Environment: RUNS (5), SECS of a disk load (1.5), BENCH_DIR for the disk image
 # (TMPDIR or /var/tmp), DISK_MIB (256), CROSVM (the program), CROSVM_ARGS (more
@@ -38,6 +38,7 @@ die() {
 launch=$(find_one bench-launch)
 floor=$(find_one bench-floor)
 bench_blk=$(find_one bench_blk)
+device=$(find_one crosvm-device)
 guests=$(dirname "$(find "$build" -name hello.elf | head -n 1)")
 crosvm=${CROSVM:-$(find_one crosvm)}
 if [ ! -x "$launch" ] || [ ! -x "$floor" ] || [ ! -x "$bench_blk" ] || [ ! -e "$guests/hello.elf" ]; then
@@ -206,6 +207,29 @@ model() {
 	"$bench_blk" "$secs" "$disk"
 }
 
+# What has no counterpart in QEMU: what a jail costs, how long a disk stands still when its
+# process is killed, and a register of a serial port in this process and in one of its own.
+own() { # TITLE PROGRAM ARG...
+	local program
+
+	program=$(find_one "$2")
+	[ -x "$program" ] || die "$build has no $2"
+	printf '\n%s\n' "$1"
+	"$program" "${@:3}"
+}
+
+sandbox() {
+	own "a jail, from the call until its sealed process answers" bench_sandbox
+}
+
+restart() {
+	own "a disk whose process is killed" bench_restart "$device"
+}
+
+regs() {
+	own "one register access by the bus" bench_regs "$device"
+}
+
 exits() {
 	local i v name
 
@@ -225,12 +249,11 @@ exits() {
 	done
 }
 
-[ $# -gt 0 ] || set -- boot memory exits blk model
+stages=(boot memory exits blk model sandbox restart regs)
+[ $# -gt 0 ] || set -- "${stages[@]}"
 for name; do
-	case $name in
-	boot | memory | exits | blk | model) $name ;;
-	*) die "$name is none of boot, memory, exits, blk, model" ;;
-	esac
+	[[ " ${stages[*]} " = *" $name "* ]] || die "$name is none of ${stages[*]}"
+	"$name"
 done
 if [ -s "$work/err" ]; then
 	echo

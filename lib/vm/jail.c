@@ -34,11 +34,38 @@ static const char *obstacle(struct vm *vm)
 	return NULL;
 }
 
+/* The policy's SELF, which nobody knew before. */
+static void put_self(struct cv_seccomp *program)
+{
+	for (uint16_t i = 0; i < program->n; i++)
+		if (program->insns[i].code == (BPF_JMP | BPF_JEQ | BPF_K) &&
+		    program->insns[i].k == CV_POLICY_SELF)
+			program->insns[i].k = (uint32_t)getpid();
+}
+
+/* Before the guest runs: a policy that does not do is no reason to stop one. */
+static int get_program(struct vm *vm, struct vm_error *e)
+{
+	struct cv_seccomp *program = &vm->jail_program;
+	int err;
+
+	cv_seccomp_fini(program);
+	err = cv_seccomp_get(program, vm->child_host.policy_dir, POLICY, e);
+
+	if (!err && vm->child_host.process.log_failures)
+		cv_seccomp_log_failures(program);
+	if (!err)
+		put_self(program);
+	return err;
+}
+
 int cv_vm_jail_decide(struct vm *vm, struct vm_error *e)
 {
 	const char *why = vm->jail_choice == VM_JAIL_MAIN_OFF ? NULL : obstacle(vm);
 
 	vm->jail_main = vm->jail_choice != VM_JAIL_MAIN_OFF && !why;
+	if (vm->jail_main)
+		return get_program(vm, e);
 	if (!why)
 		return 0;
 	if (vm->jail_choice == VM_JAIL_MAIN_ON)
@@ -49,36 +76,9 @@ int cv_vm_jail_decide(struct vm *vm, struct vm_error *e)
 	return 0;
 }
 
-/* The policy's SELF, which nobody knew before. */
-static void put_self(struct cv_seccomp *program)
-{
-	for (uint16_t i = 0; i < program->n; i++)
-		if (program->insns[i].code == (BPF_JMP | BPF_JEQ | BPF_K) &&
-		    program->insns[i].k == CV_POLICY_SELF)
-			program->insns[i].k = (uint32_t)getpid();
-}
-
-static int get_program(struct vm *vm, struct cv_seccomp *program, struct vm_error *e)
-{
-	int err = cv_seccomp_get(program, vm->child_host.policy_dir, POLICY, e);
-
-	if (!err && vm->child_host.process.log_failures)
-		cv_seccomp_log_failures(program);
-	if (!err)
-		put_self(program);
-	return err;
-}
-
 /* The loop's and the vCPUs' threads have given up their rights when they began. */
 int cv_vm_jail(struct vm *vm, struct vm_error *e)
 {
-	struct cv_seccomp program = { 0 };
-	int err = get_program(vm, &program, e);
-
-	if (!err) {
-		cv_vm_vcpus_await(vm);
-		err = cv_sandbox_drop_rights(e) ?: cv_seccomp_install(&program, e);
-	}
-	cv_seccomp_fini(&program);
-	return err;
+	cv_vm_vcpus_await(vm);
+	return cv_sandbox_drop_rights(e) ?: cv_seccomp_install(&vm->jail_program, e);
 }

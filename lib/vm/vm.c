@@ -89,6 +89,7 @@ void vm_destroy(struct vm *vm)
 	file_fini(&vm->initrd);
 	free(vm->cmdline);
 	cv_vm_host_fini(&vm->child_host);
+	cv_seccomp_fini(&vm->jail_program);
 	free(vm->affinity);
 	pthread_cond_destroy(&vm->changed);
 	pthread_mutex_destroy(&vm->lock);

@@ -120,7 +120,8 @@ struct vm {
 	bool sandbox; /* devices run in processes of their own unless they say otherwise */
 	bool stop_on_device_death;
 	enum vm_jail_main jail_choice;
-	bool jail_main; /* decided at the start */
+	bool jail_main;			/* decided at the start … */
+	struct cv_seccomp jail_program; /* … with this, if so */
 	struct cv_vm_host child_host;
 	uint32_t *affinity;
 	size_t n_affinity;

@@ -179,7 +179,7 @@ wrong_types() {
 
 # policy REGEX: what is said of the policies in the directory "own"
 policy() {
-	fails 1 "$1" run --seccomp-policy-dir own --device rng "$hello"
+	fails 1 "$1" run --seccomp-policy-dir own --jail-main=off --device rng "$hello"
 }
 
 group_policies() {
@@ -187,9 +187,9 @@ group_policies() {
 	mkdir empty
 	: >file
 	fails 1 'policy none/rng.policy: No such file or directory; name a directory that has such' \
-		run --seccomp-policy-dir none --device rng "$hello"
-	fails 1 'policy empty/rng.policy: No such file' run --seccomp-policy-dir empty --device rng "$hello"
-	fails 1 'policy file/rng.policy: Not a directory; name' run --seccomp-policy-dir file --device rng "$hello"
+		run --seccomp-policy-dir none --jail-main=off --device rng "$hello"
+	fails 1 'policy empty/rng.policy: No such file' run --seccomp-policy-dir empty --jail-main=off --device rng "$hello"
+	fails 1 'policy file/rng.policy: Not a directory; name' run --seccomp-policy-dir file --jail-main=off --device rng "$hello"
 	cp -r "$policies" own
 	run 0 run --seccomp-policy-dir own "${no_processes[@]}" --device rng "$hello"
 	silent
@@ -213,9 +213,11 @@ group_policies() {
 	run 0 run --seccomp-policy-dir own --device rng --jail-main=on "$hello"
 	silent
 	rm own/main.policy
-	policy 'policy own/main.policy: No such file or directory; name'
+	fails 1 'policy own/main.policy: No such file or directory; name' \
+		run --seccomp-policy-dir own --device rng "$hello"
 	printf '# ours\n\nread: 1\nfrobnicate: 1\n' >own/main.policy
-	policy "own/main.policy:4: there is no system call 'frobnicate'"
+	fails 1 "own/main.policy:4: there is no system call 'frobnicate'" \
+		run --seccomp-policy-dir own --device rng "$hello"
 	# and one that is well written, and too narrow
 	echo 'read: 1' >own/rng.policy
 	policy "the policy 'rng' does not allow sendmsg"

@@ -51,7 +51,7 @@ start() {
 		"$@" -p "mode=verify seed=7 span=8 $words" "$guests/blk.elf" >"$work/guest" 2>&1 </dev/null &
 	pid=$!
 	# the disk's driver is at work once its process has the guest's memory
-	until at_work || ! kill -0 $pid 2>/dev/null || [ "$((tries += 1))" = 20 ]; do
+	until at_work || ! kill -0 $pid 2>/dev/null || [ "$((tries += 1))" = 300 ]; do
 		sleep 0.1
 	done
 }

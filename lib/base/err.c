@@ -7,15 +7,20 @@
 #include <stdio.h>
 #include <string.h>
 
+static void fill(struct vm_error *e, int code, const char *fmt, va_list ap)
+{
+	if (!e)
+		return;
+	e->code = -code;
+	vsnprintf(e->text, sizeof(e->text), fmt, ap);
+}
+
 int cv_err(struct vm_error *e, int code, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (!e)
-		return code;
-	e->code = -code;
 	va_start(ap, fmt);
-	vsnprintf(e->text, sizeof(e->text), fmt, ap);
+	fill(e, code, fmt, ap);
 	va_end(ap);
 	return code;
 }
@@ -39,9 +44,8 @@ int cv_err_os(struct vm_error *e, int code, const char *fmt, ...)
 
 	if (!e)
 		return code;
-	e->code = -code;
 	va_start(ap, fmt);
-	vsnprintf(e->text, sizeof(e->text), fmt, ap);
+	fill(e, code, fmt, ap);
 	va_end(ap);
 	len = strlen(e->text);
 	snprintf(e->text + len, sizeof(e->text) - len, ": %s%s", strerror(-code), remedy_of(code));

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A device process from its parent's side: start, questions, end. */
-
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -97,16 +96,13 @@ static int open_program(struct cv_process *c, struct vm_error *e)
 		return 0;
 	}
 	err = -errno;
-	if (err != -ENOENT)
-		return cv_err_os(e, err,
-				 "%s: the program of device processes, '%s', cannot be opened",
-				 cv_process_name(c), path);
-	return cv_err(
-		e, err,
-		"%s: the program of device processes, '%s', cannot be opened: No such file or "
-		"directory; install it, or run "
-		"the device in this process (sandbox=off)",
-		cv_process_name(c), path);
+	if (err == -ENOENT)
+		return cv_err(e, err,
+			      "%s: the program of device processes, '%s', cannot be opened: %s; "
+			      "install it, or run the device in this process (sandbox=off)",
+			      cv_process_name(c), path, strerror(-err));
+	return cv_err_os(e, err, "%s: the program of device processes, '%s', cannot be opened",
+			 cv_process_name(c), path);
 }
 
 static int spawn(struct cv_process *c, int control, struct vm_error *e)
@@ -260,22 +256,6 @@ int cv_process_start(struct cv_process **child, const struct cv_process_config *
 	return 0;
 }
 
-bool cv_process_ended(struct cv_process *c)
-{
-	struct pollfd p[] = { { .fd = cv_fd_get(&c->child.pidfd), .events = POLLIN },
-			      { .fd = cv_fd_get(&c->listener), .events = POLLIN } };
-
-	if (c->condemned || c->child.pid <= 0)
-		return true;
-	cv_ignore(poll(p, CV_LEN(p), LAST_MS));
-	if (p[1].revents & POLLIN)
-		return cv_process_forbidden(c);
-	/* nobody is behind its filter any more: it is about to end */
-	if (p[1].revents && !p[0].revents)
-		cv_ignore(poll(p, 1, LAST_MS));
-	return p[0].revents & POLLIN;
-}
-
 /* How it ended, as well as can be told. */
 static int tell_end(struct cv_process *c, struct vm_error *e)
 {
@@ -302,7 +282,7 @@ static int tell_end(struct cv_process *c, struct vm_error *e)
 
 int cv_process_explain(struct cv_process *c, int err, struct vm_error *e)
 {
-	return cv_process_ended(c) ? tell_end(c, e) : err;
+	return cv_process_ended(c, LAST_MS) ? tell_end(c, e) : err;
 }
 
 /* What the process itself said, or how it ended without a word. */
@@ -331,7 +311,7 @@ static int fail_start(struct cv_process *c, int got, struct cv_frame *f, struct 
 			      "crosvm-device",
 			      cv_process_name(c), c->config.host->program, VM_VERSION_STRING);
 	/* it has closed its socket at least */
-	cv_ignore(cv_process_ended(c)); /* what counts is what can be said of its end */
+	cv_ignore(cv_process_ended(c, LAST_MS)); /* what counts is what can be said of its end */
 	return tell_end(c, e);
 }
 

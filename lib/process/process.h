@@ -88,11 +88,8 @@ void cv_process_suspect(struct cv_process *child, const char *why);
  * cv_process_destroy() does not wait. */
 void cv_process_kill(struct cv_process *child);
 
-/* Whether it has ended by itself, or has to end for a call that its policy forbids, as far as can be
- * told within half a second. */
-bool cv_process_ended(struct cv_process *child);
-
-/* For what has failed with @err because of the process: says how that ended, if it has. @err else. */
+/* For what has failed with @err because of the process: -ECHILD and how that ended, if it has ended or
+ * has to for a call that its policy forbids, as far as can be told within half a second. @err else. */
 int cv_process_explain(struct cv_process *child, int err, struct vm_error *e);
 
 pid_t cv_process_pid(const struct cv_process *child);

@@ -71,6 +71,9 @@ bool cv_process_alive(struct cv_process *c);
 /* Whether its filter holds back a call that it may not make: it is condemned then. */
 bool cv_process_forbidden(struct cv_process *c);
 
+/* Whether it has ended by itself or has to, as far as can be told within @ms. */
+bool cv_process_ended(struct cv_process *c, int ms);
+
 void cv_process_describe_end(const struct cv_child_end *end, char *text, size_t size);
 
 #endif

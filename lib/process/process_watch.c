@@ -70,7 +70,6 @@ static void on_exit_event(struct cv_watch *w, uint32_t events CV_UNUSED)
 
 	if (!cv_child_ended(&c->child, false, &end))
 		return;
-	cv_process_unwatch(c);
 	pass_last_words(c);
 	if (c->condemned)
 		snprintf(why, sizeof(why), "%s", c->why);
@@ -79,11 +78,20 @@ static void on_exit_event(struct cv_watch *w, uint32_t events CV_UNUSED)
 	tell_death(c, c->config.foreign && !c->condemned && end.status == 0 ? NULL : why);
 }
 
-static bool has_ended(const struct cv_process *c)
+bool cv_process_ended(struct cv_process *c, int ms)
 {
-	struct pollfd p = { .fd = cv_fd_get(&c->child.pidfd), .events = POLLIN };
+	struct pollfd p[] = { { .fd = cv_fd_get(&c->child.pidfd), .events = POLLIN },
+			      { .fd = cv_fd_get(&c->listener), .events = POLLIN } };
 
-	return poll(&p, 1, 0) > 0;
+	if (c->condemned || c->child.pid <= 0)
+		return true;
+	cv_ignore(poll(p, CV_LEN(p), ms));
+	if (p[1].revents & POLLIN)
+		return cv_process_forbidden(c);
+	/* nobody is behind its filter any more: it is about to end */
+	if (p[1].revents && !p[0].revents)
+		cv_ignore(poll(p, 1, ms));
+	return p[0].revents & POLLIN;
 }
 
 static void on_grace(struct cv_timer *t)
@@ -92,42 +100,40 @@ static void on_grace(struct cv_timer *t)
 	char why[sizeof(c->why)];
 
 	/* what has come while the loop was busy says more than a suspicion; the rest is its watch's */
-	if (!c->condemned && (cv_process_forbidden(c) || has_ended(c)))
+	if (!c->condemned && cv_process_ended(c, 0))
 		return;
 	cv_process_kill(c);
 	snprintf(why, sizeof(why), "%s", c->why);
 	tell_death(c, why);
 }
 
-static void suspect(struct cv_process *c, const char *why)
+static void expect_end(struct cv_process *c)
 {
-	if (!c->condemned)
-		snprintf(c->why, sizeof(c->why), "%s", why);
 	cv_timer_set(c->config.loop, &c->grace, cv_loop_now(c->config.loop) + GRACE_NS);
 }
 
 void cv_process_suspect(struct cv_process *c, const char *why)
 {
-	if (c->ready && c->child.pid > 0)
-		suspect(c, why);
+	if (!c->ready || c->child.pid <= 0 || c->condemned)
+		return;
+	snprintf(c->why, sizeof(c->why), "%s", why);
+	expect_end(c);
 }
 
+/* Before it is ready whoever waits for that tells its end. */
 void cv_process_condemn(struct cv_process *c, const char *fmt, ...)
 {
-	char why[sizeof(c->why)];
 	va_list args;
 
 	if (c->condemned)
 		return;
 	va_start(args, fmt);
-	vsnprintf(why, sizeof(why), fmt, args);
+	vsnprintf(c->why, sizeof(c->why), fmt, args);
 	va_end(args);
+	c->condemned = true;
 	cv_child_kill(&c->child);
 	if (c->ready)
-		suspect(c, why);
-	else
-		snprintf(c->why, sizeof(c->why), "%s", why);
-	c->condemned = true;
+		expect_end(c);
 }
 
 /* ---- what it says ---- */

@@ -219,45 +219,47 @@ static bool may_restart(struct cv_vslot_child *s)
 	return s->config.restart && s->n_restarts++ < MAX_RESTARTS;
 }
 
-/* *died: the new process has ended before it could go on, and another one may fare better. */
-static bool restart(struct cv_vslot_child *s, bool *died)
+static int reconnect(struct cv_vslot_child *s, struct vm_error *e)
+{
+	int err = cv_vhost_frontend_reconnect(s->front, cv_fd_take(&s->data), e);
+
+	return err ? cv_process_explain(s->child, err, e) : 0;
+}
+
+/* -ECHILD: the new process has ended before it could go on, and another one may fare better. */
+static int restart(struct cv_vslot_child *s)
 {
 	struct vm_error e = { 0 };
-	int err = start_child(s, &e) ?: cv_process_ready(s->child, &e) ?:
-		  cv_vhost_frontend_reconnect(s->front, cv_fd_take(&s->data), &e);
+	int err = start_child(s, &e) ?: cv_process_ready(s->child, &e) ?: reconnect(s, &e);
 
-	*died = err && err != -ETIMEDOUT && s->child && cv_process_ended(s->child);
-	if (*died)
-		err = cv_process_explain(s->child, err, &e);
-	if (!err)
+	if (!err) {
 		cv_watchdog_arm(&s->watchdog);
-	if (err) {
-		cv_log_error(s->config.log, "%s: it cannot be started again: %.300s", name_of(s),
-			     e.text);
-		if (s->child)
-			cv_process_kill(s->child);
-		end_child(s);
+		return 0;
 	}
-	return !err;
+	cv_log_error(s->config.log, "%s: it cannot be started again: %.300s", name_of(s), e.text);
+	if (s->child)
+		cv_process_kill(s->child);
+	end_child(s);
+	return err;
 }
 
 static void on_died(void *ctx, const char *why)
 {
 	struct cv_vslot_child *s = ctx;
-	bool again = false, died = true;
+	int err = -ECHILD;
 
 	cv_watchdog_disarm(&s->watchdog);
 	cv_process_kill(s->child);
 	end_child(s);
 	/* its end may have been seen before that of its socket */
 	cv_vhost_frontend_drop(s->front);
-	while (!again && died && may_restart(s))
-		again = restart(s, &died);
-	if (!again)
+	while (err == -ECHILD && may_restart(s))
+		err = restart(s);
+	if (err)
 		cv_vhost_frontend_give_up(s->front);
 	cv_log_warn(s->config.log, "%s: its process has died, %s: %.200s", name_of(s),
-		    again ? "and a new one goes on" : "the guest has lost the device", why);
-	s->config.died(s->config.ctx, why, again);
+		    err ? "the guest has lost the device" : "and a new one goes on", why);
+	s->config.died(s->config.ctx, why, !err);
 }
 
 static void on_lost(void *ctx, struct cv_vslot *front CV_UNUSED, const char *why CV_UNUSED)

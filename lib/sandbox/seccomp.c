@@ -69,6 +69,14 @@ void cv_seccomp_log_failures(struct cv_seccomp *s)
 	replace_kills(s->insns, s->n, SECCOMP_RET_LOG);
 }
 
+void cv_seccomp_put_self(struct cv_seccomp *s)
+{
+	for (uint16_t i = 0; i < s->n; i++)
+		if (s->insns[i].code == (BPF_JMP | BPF_JEQ | BPF_K) &&
+		    s->insns[i].k == CV_POLICY_SELF)
+			s->insns[i].k = (uint32_t)getpid();
+}
+
 static long load(const struct sock_filter *insns, uint16_t n, unsigned long flags)
 {
 	struct sock_fprog prog = { .len = n, .filter = (struct sock_filter *)(uintptr_t)insns };

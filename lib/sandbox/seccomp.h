@@ -52,6 +52,9 @@ int cv_seccomp_get(struct cv_seccomp *s, const char *dir, const char *name,
  * architecture. */
 void cv_seccomp_log_failures(struct cv_seccomp *s);
 
+/* Puts this process's id where the policy says SELF. */
+void cv_seccomp_put_self(struct cv_seccomp *s);
+
 /* Installs the program in every thread of this process; no_new_privs must be set already. 0 or
  * -errno with a sentence. */
 int cv_seccomp_install(const struct cv_seccomp *s, struct vm_error *e) CV_MUST_CHECK;

@@ -35,6 +35,7 @@ enum {
 	CV_VIRTIO_ID_CONSOLE = 3,
 	CV_VIRTIO_ID_RNG = 4,
 	CV_VIRTIO_ID_BALLOON = 5,
+	CV_VIRTIO_ID_FS = 26,
 };
 
 #endif

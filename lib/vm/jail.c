@@ -5,7 +5,6 @@
  * calls but those that running and ending the VM take.
  */
 #include <errno.h>
-#include <unistd.h>
 
 #include "sandbox/seccomp.h"
 #include "vm/vm.h"
@@ -34,15 +33,6 @@ static const char *obstacle(struct vm *vm)
 	return NULL;
 }
 
-/* The policy's SELF, which nobody knew before. */
-static void put_self(struct cv_seccomp *program)
-{
-	for (uint16_t i = 0; i < program->n; i++)
-		if (program->insns[i].code == (BPF_JMP | BPF_JEQ | BPF_K) &&
-		    program->insns[i].k == CV_POLICY_SELF)
-			program->insns[i].k = (uint32_t)getpid();
-}
-
 /* Before the guest runs: a policy that does not do is no reason to stop one. */
 static int get_program(struct vm *vm, struct vm_error *e)
 {
@@ -51,11 +41,10 @@ static int get_program(struct vm *vm, struct vm_error *e)
 
 	cv_seccomp_fini(program);
 	err = cv_seccomp_get(program, vm->child_host.policy_dir, POLICY, e);
-
 	if (!err && vm->child_host.process.log_failures)
 		cv_seccomp_log_failures(program);
 	if (!err)
-		put_self(program);
+		cv_seccomp_put_self(program);
 	return err;
 }
 

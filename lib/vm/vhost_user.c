@@ -31,7 +31,6 @@
 #define MAX_ID	     63u
 #define NET_REFUSED  (0xffull << 16 | 1 << 3 | 1 << 5) /* see the table */
 #define FS_SPACE     40u
-#define ID_FS	     26u
 #define OFF_FS_COUNT 36u /* num_request_queues */
 
 struct peer_config {
@@ -81,7 +80,7 @@ static const struct kind kinds[] = {
 	{ "input", 18, 136, 2, 2, false, 0 },
 	{ "vsock", 19, 8, 3, 3, false, 0 },
 	{ "sound", 25, 12, 4, 4, false, 0 },
-	{ "fs", ID_FS, FS_SPACE, 2, 2, false, 0 },
+	{ "fs", CV_VIRTIO_ID_FS, FS_SPACE, 2, 2, false, 0 },
 	{ "i2c", 34, 0, 1, 1, false, 0 },
 	{ "gpio", 41, 8, 2, 2, false, 0 },
 };
@@ -371,7 +370,7 @@ static int fail_handshake(const struct cv_vm_peer *p, const struct kind *kind, i
 {
 	const struct peer_config *c = config_of(p);
 	size_t skip = strncmp(e->text, p->name, strlen(p->name)) == 0 ? strlen(p->name) + 2 : 0;
-	bool no_tag = kind->id == ID_FS && !c->tag;
+	bool no_tag = kind->id == CV_VIRTIO_ID_FS && !c->tag;
 	char fault[256];
 
 	snprintf(fault, sizeof(fault), "%.250s", e->text + skip);

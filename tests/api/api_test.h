@@ -14,6 +14,7 @@
 
 #include "../support/check_main.h"
 #include "../support/need_jail.h"
+#include "../support/need_kvm.h"
 #include "../support/usage.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -21,15 +22,6 @@
 #else
 #define SANITIZED 0
 #endif
-
-/* Returns from the test where no VM can be made. */
-#define NEED_KVM()                                         \
-	do {                                               \
-		if (access("/dev/kvm", R_OK | W_OK) < 0) { \
-			printf("skip /dev/kvm: %m\n");     \
-			return;                            \
-		}                                          \
-	} while (0)
 
 /* A bare guest of this build: they are beside the directory of this program. */
 static inline const char *guest(const char *name)

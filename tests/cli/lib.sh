@@ -3,8 +3,8 @@
 # What the tests of the tool have in common. Sourced with $crosvm and $guests set: makes the
 # directory $work and goes to an empty one in it.
 
-# shellcheck source=tests/support/jail.sh
-. "$(dirname "$0")/../support/jail.sh"
+# shellcheck source=tests/support/need.sh
+. "$(dirname "$0")/../support/need.sh"
 hello=$guests/hello.elf
 alone=$guests/../run-alone
 failures=0 name=
@@ -12,13 +12,6 @@ failures=0 name=
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/in" && cd "$work/in" || exit 1
-
-need_kvm() {
-	if ! [ -r /dev/kvm ] || ! [ -w /dev/kvm ]; then
-		echo "/dev/kvm cannot be used here"
-		exit 77
-	fi
-}
 
 bad() {
 	failures=$((failures + 1))

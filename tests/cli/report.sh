@@ -13,16 +13,13 @@ for tool in jq setpriv; do
 		exit 77
 	fi
 done
-if ! [ -r /dev/kvm ] || ! [ -w /dev/kvm ]; then
-	echo "/dev/kvm cannot be used here"
-	exit 77
-fi
+# shellcheck source=tests/support/need.sh
+. "$(dirname "$0")/../support/need.sh"
+need_kvm
 if grep -qa '__[at]san_init' "$crosvm"; then
 	echo "a sanitizer's run-time has no full jail"
 	exit 77
 fi
-# shellcheck source=tests/support/jail.sh
-. "$(dirname "$0")/../support/jail.sh"
 need_jail
 work=$(mktemp -d) || exit 1
 chmod 755 "$work"

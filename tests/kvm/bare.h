@@ -20,6 +20,7 @@
 #include "hypervisor/hypervisor.h"
 #include "hypervisor/x86_64.h"
 #include "support/check_main.h"
+#include "support/need_kvm.h"
 
 #define BARE_MEMORY (4u << 20)
 #define BARE_PAGES  0x10000u /* LONG: page tables, identity map of 4 GiB */
@@ -42,15 +43,6 @@ struct bare {
 	unsigned int n_vcpus;
 	struct cv_exit exit;
 };
-
-/* Returns from the test where no VM can be made. */
-#define NEED_KVM()                                         \
-	do {                                               \
-		if (access("/dev/kvm", R_OK | W_OK) < 0) { \
-			printf("skip /dev/kvm: %m\n");     \
-			return;                            \
-		}                                          \
-	} while (0)
 
 static inline void bare_init(struct bare *b, unsigned int n_vcpus, bool irqchip)
 {

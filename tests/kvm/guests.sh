@@ -7,12 +7,9 @@ set -u
 crosvm=$1 guests=$2 group=$3
 failures=0
 
-if ! [ -r /dev/kvm ] || ! [ -w /dev/kvm ]; then
-	echo "/dev/kvm cannot be used here"
-	exit 77
-fi
-# shellcheck source=tests/support/jail.sh
-. "$(dirname "$0")/../support/jail.sh"
+# shellcheck source=tests/support/need.sh
+. "$(dirname "$0")/../support/need.sh"
+need_kvm
 sandbox=("${no_processes[@]}") # options of every run
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT

@@ -18,10 +18,9 @@ for tool in strace perl script; do
 		exit 77
 	fi
 done
-if ! [ -r /dev/kvm ] || ! [ -w /dev/kvm ]; then
-	echo "/dev/kvm cannot be used here"
-	exit 77
-fi
+# shellcheck source=tests/support/need.sh
+. "$(dirname "$0")/../support/need.sh"
+need_kvm
 if ! strace -f -o /dev/null true 2>/dev/null; then
 	echo "processes cannot be traced here (ptrace)"
 	exit 77

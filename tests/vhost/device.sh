@@ -9,12 +9,9 @@ crosvm=$(realpath "$1") guests=$(realpath "$2") group=$3
 nonsense=$guests/../vhost/vhost-nonsense
 failures=0 name='' back='' front=''
 
-if ! [ -r /dev/kvm ] || ! [ -w /dev/kvm ]; then
-	echo "/dev/kvm cannot be used here"
-	exit 77
-fi
-# shellcheck source=tests/support/jail.sh
-. "$(dirname "$0")/../support/jail.sh"
+# shellcheck source=tests/support/need.sh
+. "$(dirname "$0")/../support/need.sh"
+need_kvm
 jails=("" --disable-sandbox)
 if ! can_jail; then
 	jails=(--disable-sandbox)

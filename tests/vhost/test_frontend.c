@@ -137,6 +137,15 @@ static int stand_between(int fd)
 	return pair[1];
 }
 
+static void go_away(void)
+{
+	shutdown(between.front, SHUT_RDWR);
+	shutdown(between.back, SHUT_RDWR);
+	must(pthread_join(between.thread, NULL) == 0);
+	close(between.front);
+	close(between.back);
+}
+
 static unsigned int n_logged;
 
 static void count_message(void *user CV_UNUSED, enum vm_log_level level CV_UNUSED,
@@ -186,11 +195,7 @@ static void one(enum twist twist, unsigned int at)
 	}
 	if (made)
 		rig_fini(&r);
-	shutdown(between.front, SHUT_RDWR);
-	shutdown(between.back, SHUT_RDWR);
-	must(pthread_join(between.thread, NULL) == 0);
-	close(between.front);
-	close(between.back);
+	go_away();
 	ck_assert_uint_eq(count_fds(), before);
 }
 
@@ -223,11 +228,7 @@ START_TEST(hangs_once)
 	ck_assert_uint_lt(cv_loop_now(r.loop) - begun, 1000000000);
 	ck_assert(vdev_wait_broken(&r.dev));
 	rig_fini(&r);
-	shutdown(between.front, SHUT_RDWR);
-	shutdown(between.back, SHUT_RDWR);
-	must(pthread_join(between.thread, NULL) == 0);
-	close(between.front);
-	close(between.back);
+	go_away();
 }
 END_TEST
 
@@ -254,11 +255,7 @@ START_TEST(slow_answers)
 	ck_assert(vdev_wait_broken(&r.dev));
 	rig_fini(&r);
 	close(fd);
-	shutdown(between.front, SHUT_RDWR);
-	shutdown(between.back, SHUT_RDWR);
-	must(pthread_join(between.thread, NULL) == 0);
-	close(between.front);
-	close(between.back);
+	go_away();
 }
 END_TEST
 

@@ -1,6 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # shellcheck shell=bash disable=SC2034
-# Whether this host lets the tests make jails: many a container and every chroot does not. Sourced.
+# Whether this host lets the tests make VMs, and jails: many a container and every chroot does not. Sourced.
+
+need_kvm() {
+	if ! [ -r /dev/kvm ] || ! [ -w /dev/kvm ]; then
+		echo "/dev/kvm cannot be used here"
+		exit 77
+	fi
+}
 
 no_jail="user namespaces cannot be made here (a chroot, a container, or sysctl), nor jails"
 

@@ -104,8 +104,8 @@ row() { # NAME UNIT less|more A B [NOTE]
 		printf "%-34s %-9s %12s %12s %8s  %s\n", name, unit, a, b, r, note }'
 }
 
-header() {
-	printf '\n%-34s %-9s %12s %12s %8s\n' "$1" unit crosvm "QEMU microvm" ratio
+header() { # TITLE [PEER]
+	printf '\n%-34s %-9s %12s %12s %8s\n' "$1" unit crosvm "${2:-QEMU microvm}" ratio
 }
 
 # boot_rows TITLE VARIANT
@@ -188,6 +188,19 @@ load() { # NAME COLUMN UNIT CMDLINE
 		"in process $(cut -d' ' -f"$2" "$work/D" | median), aio=io_uring $(cut -d' ' -f"$2" "$work/C" | median)"
 }
 
+# The price of the sandbox, where the device also interrupts.
+load_own() { # NAME CMDLINE
+	local i v
+
+	: >"$work/A"; : >"$work/D"
+	for ((i = 0; i < 3 * runs; i++)); do
+		for v in A D; do
+			one_load $v "$2" >>"$work/$v"
+		done
+	done
+	row "$1" IOPS more "$(cut -d' ' -f1 "$work/A" | median)" "$(cut -d' ' -f1 "$work/D" | median)"
+}
+
 blk() {
 	local t
 
@@ -199,6 +212,10 @@ blk() {
 	load "4 KiB random write, QD 32" 1 IOPS "$t qd=32 rw=w"
 	load "128 KiB stream read, QD 16" 2 MiB/s "$t qd=16 bs=128K mode=seq"
 	load "128 KiB stream write, QD 16" 2 MiB/s "$t qd=16 bs=128K mode=seq rw=w"
+	header "4 KiB random read" "in process"
+	load_own "QD 32" "$t qd=32"
+	load_own "QD 32, MSI-X interrupts" "$t qd=32 irq"
+	load_own "QD 128, MSI-X interrupts" "$t qd=128 irq"
 }
 
 # The device model alone, beside the same I/O by plain io_uring.

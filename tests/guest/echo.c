@@ -5,7 +5,6 @@
 enum { DATA = 0x3f8, IER, FCR, LCR, MCR, LSR };
 
 #define LAPIC_TPR      0x80
-#define LAPIC_SVR      0xf0
 #define IOAPIC	       0xfec00000ull
 #define IRQ	       4
 #define VECTOR	       0x41
@@ -19,8 +18,7 @@ enum { DATA = 0x3f8, IER, FCR, LCR, MCR, LSR };
 
 static void attach_line(void)
 {
-	rt_lapic_write(LAPIC_SVR, 0x1ff);
-	rt_lapic_write(LAPIC_TPR, 0);
+	rt_lapic_on();
 	/* the line is the PIC's too, whose vectors after reset are the processor's exceptions */
 	rt_outb(PIC_MASK_1, 0xff);
 	rt_outb(PIC_MASK_2, 0xff);

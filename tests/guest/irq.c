@@ -2,15 +2,12 @@
 /* Interrupts of the first disk: MSI-X with masking, or the line of virtio-mmio. */
 #include "blk_rt.h"
 
-#define LAPIC_TPR      0x80
-#define LAPIC_SVR      0xf0
-#define IOAPIC	       0xfec00000ull
-#define VECTOR	       0x41
-#define PIC_MASK_1     0x21
-#define PIC_MASK_2     0xa1
-#define MSIX_ENABLE    0x8000u
-#define MSIX_FUNC_MASK 0x4000u
-#define PATIENCE       2000000u /* a busy host may stop a device between its answer and its interrupt */
+#define LAPIC_TPR  0x80
+#define IOAPIC	   0xfec00000ull
+#define VECTOR	   0x41
+#define PIC_MASK_1 0x21
+#define PIC_MASK_2 0xa1
+#define PATIENCE   2000000u /* a busy host may stop a device between its answer and its interrupt */
 
 static struct rt_blk disk;
 static uint8_t *buf;
@@ -31,17 +28,6 @@ static bool arrives(uint64_t before)
 		(void)rt_lapic_read(LAPIC_TPR);
 	}
 	return false;
-}
-
-static uint64_t msix_region(const struct rt_pci *d, uint16_t reg)
-{
-	uint32_t where = rt_pci_r32(d, reg);
-	uint64_t addr, len;
-	bool io;
-
-	if (!rt_pci_bar(d, where & 7, &addr, &len, &io) || io || (where & ~7u) >= len)
-		rt_fail("MSI-X register %x names no memory BAR", reg);
-	return addr + (where & ~7u);
 }
 
 /* Masked: the interrupt must wait in the pending bit, and come when unmasked. */
@@ -67,20 +53,9 @@ static void masked(uint64_t entry, uint64_t pba)
 
 static void msix(void)
 {
-	struct rt_pci *d = &disk.v.pci;
-	uint16_t cap = rt_pci_cap(d, PCI_CAP_MSIX, 0);
 	uint64_t entry, pba, before;
 
-	if (!cap)
-		rt_fail("no MSI-X capability");
-	entry = msix_region(d, (uint16_t)(cap + 4));
-	pba = msix_region(d, (uint16_t)(cap + 8));
-	rt_pci_w16(d, (uint16_t)(cap + 2), MSIX_ENABLE | MSIX_FUNC_MASK);
-	rt_w32(entry, 0xfee00000);
-	rt_w32(entry + 4, 0);
-	rt_w32(entry + 8, VECTOR);
-	rt_w32(entry + 12, 0);
-	rt_pci_w16(d, (uint16_t)(cap + 2), MSIX_ENABLE);
+	rt_pci_msix(&disk.v.pci, VECTOR, &entry, &pba);
 	rt_blk_open(&disk, 0, 1, VIRTIO_F_EVENT_IDX, 0);
 	rt_irq_on();
 	before = rt_irqs[VECTOR];
@@ -123,8 +98,7 @@ static void line(void)
 void guest_main(void)
 {
 	buf = rt_alloc(RT_PAGE, RT_PAGE);
-	rt_lapic_write(LAPIC_SVR, 0x1ff);
-	rt_lapic_write(LAPIC_TPR, 0);
+	rt_lapic_on();
 	if (!rt_virtio_find(VIRTIO_BLK, 0, &disk.v))
 		rt_fail("no virtio-blk device");
 	if (disk.v.is_pci)

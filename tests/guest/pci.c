@@ -9,6 +9,9 @@
 #define WINDOW_END 0xe0000000ull
 #define MAX_CAPS   48
 
+#define MSIX_ENABLE    0x8000u
+#define MSIX_FUNC_MASK 0x4000u
+
 static uint64_t window = WINDOW;
 
 static uint16_t select(const struct rt_pci *d, uint16_t off)
@@ -131,4 +134,31 @@ bool rt_pci_bar(const struct rt_pci *d, unsigned int bar, uint64_t *addr, uint64
 		rt_map(*addr, *len);
 	rt_pci_w16(d, PCI_COMMAND, cmd);
 	return *len != 0;
+}
+
+static uint64_t msix_region(const struct rt_pci *d, uint16_t reg)
+{
+	uint32_t where = rt_pci_r32(d, reg);
+	uint64_t addr, len;
+	bool io;
+
+	if (!rt_pci_bar(d, where & 7, &addr, &len, &io) || io || (where & ~7u) >= len)
+		rt_fail("MSI-X register %x names no memory BAR", reg);
+	return addr + (where & ~7u);
+}
+
+void rt_pci_msix(const struct rt_pci *d, uint8_t vector, uint64_t *entry, uint64_t *pba)
+{
+	uint16_t cap = rt_pci_cap(d, PCI_CAP_MSIX, 0);
+
+	if (!cap)
+		rt_fail("no MSI-X capability");
+	*entry = msix_region(d, (uint16_t)(cap + 4));
+	*pba = msix_region(d, (uint16_t)(cap + 8));
+	rt_pci_w16(d, (uint16_t)(cap + 2), MSIX_ENABLE | MSIX_FUNC_MASK);
+	rt_w32(*entry, RT_LAPIC);
+	rt_w32(*entry + 4, 0);
+	rt_w32(*entry + 8, vector);
+	rt_w32(*entry + 12, 0);
+	rt_pci_w16(d, (uint16_t)(cap + 2), MSIX_ENABLE);
 }

@@ -40,4 +40,8 @@ uint8_t rt_pci_cap(const struct rt_pci *d, uint8_t id, uint8_t from);
  */
 bool rt_pci_bar(const struct rt_pci *d, unsigned int bar, uint64_t *addr, uint64_t *len, bool *io);
 
+/* MSI-X on, its first entry sending this vector to the first processor: where that entry is, and
+ * the pending bits. */
+void rt_pci_msix(const struct rt_pci *d, uint8_t vector, uint64_t *entry, uint64_t *pba);
+
 #endif

@@ -19,7 +19,8 @@
  *          "begin", "end n=N bytes=N cycles=N", and where the TSC's frequency is
  *          known "iops=N mibs=N". mode=verify seed=N n=ROUNDS span=MiB destroys
  *          the disk's first MiBs: "verify ok rounds=N". disk=N: not the first disk;
- *          queues=N: so many are made ready, though one is used
+ *          queues=N: so many are made ready, though one is used; irq: takes the
+ *          disk's interrupts (MSI-X) too, "irqs=N"
  * echo     "ready", then types back what is typed: up to a comma by interrupts,
  *          "interrupts ok n=N", then up to a full stop by polling, "polling ok"
  * devices  "ready", also on the first virtio console, once each of entropy device,
@@ -232,6 +233,12 @@ static inline uint32_t rt_lapic_read(unsigned int reg)
 static inline void rt_lapic_write(unsigned int reg, uint32_t v)
 {
 	rt_w32(RT_LAPIC + reg, v);
+}
+/* This processor takes interrupts of all priorities. */
+static inline void rt_lapic_on(void)
+{
+	rt_lapic_write(0xf0, 0x1ff); /* SVR */
+	rt_lapic_write(0x80, 0);     /* TPR */
 }
 
 #endif

@@ -10,6 +10,7 @@
 #define CAP_DEVICE   4
 #define AVAIL_NO_IRQ 1
 #define USED_NO_KICK 1
+#define NEVER	     0x4000 /* so far back no step of the used index passes it */
 
 bool rt_virtio_mmio_word(unsigned int index, struct rt_virtio_mmio *m)
 {
@@ -267,7 +268,7 @@ void rt_vq_kick(struct rt_vq *q)
 		return;
 	rt_barrier();
 	if (q->event_idx)
-		q->avail[2 + q->size] = (uint16_t)(q->used_idx - !q->interrupts);
+		q->avail[2 + q->size] = (uint16_t)(q->used_idx - (q->interrupts ? 0 : NEVER));
 	q->avail[1] = q->avail_idx;
 	rt_fence();
 	q->kicked = q->avail_idx;

@@ -15,6 +15,9 @@
  * on with it. The guest decides on both. */
 #define HERE_MAX  (1024u * 1024)
 #define BUDGET_NS 2000000ull
+/* So many small reads at once are cheaper through the ring: one system call for all of them. */
+#define MANY	  4
+#define SMALL_MAX (32u * 1024)
 /* The longest direct transfer that is submitted in the loop's thread, which pins its pages; the
  * kernel cannot be made to give it up again. */
 #define DIRECT_MAX (2u * 1024 * 1024)
@@ -24,12 +27,14 @@ struct cv_io {
 	struct cv_io_pool *pool;
 	struct cv_io_ring *ring; /* NULL: the pool does it all */
 	struct cv_list queue;	 /* submitted, not started */
+	unsigned int n_queued;	 /* how many those are */
+	uint64_t n_batched;	 /* bytes that the ring has got and the kernel has not */
 	struct cv_list to_pool;	 /* collected for one handover */
 	unsigned int n_parallel; /* how many of those run well side by side */
 	unsigned int n_flight;	 /* not yet completed */
 	uint64_t flush_begin;	 /* 0: the clock was not needed yet */
 	long sleeps; /* the thread's, when this flush first needed to know; -1: not yet */
-	bool flushing;
+	bool flushing, many;
 	atomic_bool cancel;
 	void (*on_batch)(void *ctx);
 	void *batch_ctx;
@@ -49,6 +54,13 @@ static void complete(struct cv_io *io, struct cv_io_req *req, int err)
 	req->done(req, err);
 }
 
+static void submit_ring(struct cv_io *io)
+{
+	cv_io_ring_submit(io->ring);
+	cv_io_ring_reap(io->ring);
+	io->n_batched = 0;
+}
+
 static bool is_transfer(const struct cv_io_req *req)
 {
 	return req->op == CV_IO_READ || req->op == CV_IO_WRITE;
@@ -65,6 +77,8 @@ static bool try_nowait(struct cv_io_req *req)
 	r = cv_io_try_nowait(req);
 	if (r == -EOPNOTSUPP)
 		*can = false;
+	else if (req->op == CV_IO_READ)
+		req->file->nowait_known = true;
 	return r == 1;
 }
 
@@ -94,6 +108,15 @@ static bool try_guarded(struct cv_io *io, struct cv_io_req *req, uint64_t now)
 	return true;
 }
 
+/* Whether this flush may go on in the loop's thread, at *now. */
+static bool is_time_left(struct cv_io *io, uint64_t *now)
+{
+	*now = now_ns();
+	if (io->flush_begin == 0)
+		io->flush_begin = *now;
+	return *now - io->flush_begin < BUDGET_NS;
+}
+
 /* Whether a transfer is finished already; if not, whether it may be tried again in this thread. */
 static bool try_here(struct cv_io *io, struct cv_io_req *req, bool *here)
 {
@@ -102,11 +125,27 @@ static bool try_here(struct cv_io *io, struct cv_io_req *req, bool *here)
 	*here = false;
 	if (req->file->direct || req->left > HERE_MAX)
 		return false;
-	now = now_ns();
-	if (io->flush_begin == 0)
-		io->flush_begin = now;
-	*here = now - io->flush_begin < BUDGET_NS;
+	*here = is_time_left(io, &now);
 	return *here && (try_nowait(req) || try_guarded(io, req, now));
+}
+
+/* Collects small reads, which the ring does like try_nowait(), in one system call for all; whether it
+ * has taken this one. */
+static bool try_batch(struct cv_io *io, struct cv_io_req *req)
+{
+	uint64_t now;
+
+	if (!io->ring || !io->many || req->op != CV_IO_READ || req->left > SMALL_MAX ||
+	    req->file->direct || !req->file->nowait_known || !req->file->nowait_read)
+		return false;
+	if (io->n_batched > HERE_MAX - SMALL_MAX) {
+		submit_ring(io);
+		io->many = is_time_left(io, &now);
+	}
+	if (!io->many || !cv_io_ring_add(io->ring, req))
+		return false;
+	io->n_batched += req->left;
+	return true;
 }
 
 static void to_pool(struct cv_io *io, struct cv_io_req *req)
@@ -145,6 +184,8 @@ static void start(struct cv_io *io, struct cv_io_req *req)
 		to_pool(io, req);
 	else if (req->left == 0)
 		complete(io, req, 0);
+	else if (try_batch(io, req))
+		return;
 	else if (try_here(io, req, &here))
 		complete(io, req, req->err);
 	else
@@ -161,18 +202,19 @@ void cv_io_submit(struct cv_io *io, struct cv_io_req *req)
 			req->left += req->iov[i].iov_len;
 	io->n_flight++;
 	cv_list_add_tail(&io->queue, &req->node);
+	io->n_queued++;
 }
 
 static void start_queued(struct cv_io *io)
 {
 	struct cv_list *node;
 
+	io->many = io->n_queued >= MANY;
+	io->n_queued = 0;
 	for (node = cv_list_pop(&io->queue); node; node = cv_list_pop(&io->queue))
 		start(io, cv_list_entry(node, struct cv_io_req, node));
-	if (io->ring) {
-		cv_io_ring_submit(io->ring);
-		cv_io_ring_reap(io->ring);
-	}
+	if (io->ring)
+		submit_ring(io);
 	if (!cv_list_empty(&io->to_pool))
 		cv_io_pool_give(io->pool, &io->to_pool, io->n_parallel);
 	io->n_parallel = 0;
@@ -237,10 +279,8 @@ static void wait_for_one(struct cv_io *io)
 	/* not for ever: what the ring could not take is tried again */
 	poll(fds, CV_LEN(fds), 10);
 	cv_io_pool_reap(io->pool);
-	if (io->ring) {
-		cv_io_ring_submit(io->ring);
-		cv_io_ring_reap(io->ring);
-	}
+	if (io->ring)
+		submit_ring(io);
 }
 
 void cv_io_drain(struct cv_io *io)

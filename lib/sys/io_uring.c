@@ -2,7 +2,7 @@
 /*
  * Block I/O through io_uring: reads and writes that the kernel completes without
  * a thread. What a ring does passes by the seccomp filter of a device process, so
- * every ring is restricted to the two operations that this file uses before it
+ * every ring is restricted to the three operations that this file uses before it
  * is enabled; without restrictions (before Linux 5.10) there is no ring.
  */
 #include <errno.h>
@@ -34,7 +34,10 @@ bool cv_io_ring_add(struct cv_io_ring *r, struct cv_io_req *req)
 
 	if (!sqe)
 		return false;
-	if (req->op == CV_IO_READ)
+	if (req->op == CV_IO_READ && n_iov == 1 && req->iov->iov_len <= INT_MAX)
+		io_uring_prep_read(sqe, req->file->fd, req->iov->iov_base,
+				   (unsigned int)req->iov->iov_len, req->off);
+	else if (req->op == CV_IO_READ)
 		io_uring_prep_readv(sqe, req->file->fd, req->iov, n_iov, req->off);
 	else
 		io_uring_prep_writev(sqe, req->file->fd, req->iov, n_iov, req->off);
@@ -98,10 +101,11 @@ static int ring_register(const struct io_uring *ring, unsigned int op, void *arg
 	return syscall(SYS_io_uring_register, ring->ring_fd, op, arg, n) < 0 ? -errno : 0;
 }
 
-/* Nothing but plain READV and WRITEV from here on; no registrations, no flags. */
+/* Nothing but plain READ, READV and WRITEV from here on; no registrations, no flags. */
 static int restrict_ring(const struct io_uring *ring)
 {
 	struct io_uring_restriction allowed[] = {
+		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READ },
 		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READV },
 		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_WRITEV },
 	};

@@ -314,6 +314,54 @@ START_TEST(partly_cached_reads)
 }
 END_TEST
 
+enum { SLICE = FILE_SIZE / DEPTH, PAST = 100 };
+
+/* Small and larger reads at once, each of its place of @buf; the last one goes past the end. */
+static void read_all(struct fixture *f, uint8_t *buf, int result)
+{
+	struct op o[DEPTH];
+
+	for (size_t i = 0; i < DEPTH; i++) {
+		o[i] = (struct op){ .req = { .op = CV_IO_READ, .off = i * SLICE, .n_iov = 1 } };
+		o[i].iov[0] = (struct iovec){ buf + i * SLICE, i == DEPTH - 1 ? SLICE + PAST
+							       : i % 5 == 0   ? 3 * SLICE
+									      : SLICE };
+		o[i].req.iov = o[i].iov;
+		submit(f, &o[i]);
+	}
+	flush(f);
+	for (size_t i = 0; i < DEPTH; i++)
+		ck_assert_int_eq(finish(f, &o[i]), result);
+}
+
+static void many_reads(struct fixture *f)
+{
+	uint8_t *want = calloc(1, FILE_SIZE + PAST), *buf = malloc(FILE_SIZE + PAST);
+
+	for (size_t i = 0; i < FILE_SIZE; i++)
+		want[i] = (uint8_t)(i * 7 + i / 4096);
+	ck_assert_int_eq(cv_pwrite_full(f->fd, want, FILE_SIZE, 0), 0);
+	for (int round = 0; round < 3; round++) {
+		memset(buf, 0xff, FILE_SIZE + PAST);
+		if (round == 2 && fsync(f->fd) == 0)
+			posix_fadvise(f->fd, 0, FILE_SIZE / 2, POSIX_FADV_DONTNEED);
+		read_all(f, buf, 0);
+		ck_assert_mem_eq(buf, want, FILE_SIZE + PAST);
+	}
+	ck_assert_int_eq(transfer(f, CV_IO_READ, buf, SLICE, 0), 0);
+	f->file.fd = -1;
+	read_all(f, buf, -EBADF);
+	free(buf);
+	free(want);
+}
+
+START_TEST(many_reads_at_once)
+{
+	each_engine(many_reads, cached_file);
+	each_engine(many_reads, memory_file);
+}
+END_TEST
+
 static void many_iovecs(struct fixture *f)
 {
 	enum { N = 3000 };
@@ -788,7 +836,8 @@ START_TEST(guard)
 END_TEST
 
 CHECK_MAIN("io", engines_do_the_same, past_the_end_reads_zeroes, partly_cached_reads,
-	   more_iovecs_than_a_call_takes, discard_and_zero, errors_reach_the_completion,
-	   sealed_file, file_size_limit, not_a_disk, bad_depth, auto_always_works, no_descriptors,
-	   completions_submit_more, drain_waits_for_all, cancel_does_not_wait_for_all,
-	   threads_come_and_go, nothing_waits_behind_what_blocks, no_threads_to_be_had, guard)
+	   many_reads_at_once, more_iovecs_than_a_call_takes, discard_and_zero,
+	   errors_reach_the_completion, sealed_file, file_size_limit, not_a_disk, bad_depth,
+	   auto_always_works, no_descriptors, completions_submit_more, drain_waits_for_all,
+	   cancel_does_not_wait_for_all, threads_come_and_go, nothing_waits_behind_what_blocks,
+	   no_threads_to_be_had, guard)

@@ -80,12 +80,14 @@ START_TEST(only_reads_and_writes)
 		ck_assert_int_eq(pwrite(fd, "data", 4, 0), 4);
 		io_uring_prep_readv(&sqe, fd, &iov, 1, 0);
 		ck_assert_int_eq(run(&f, &sqe), 4);
+		io_uring_prep_read(&sqe, fd, buf, sizeof(buf), 0);
+		ck_assert_int_eq(run(&f, &sqe), 4);
 		io_uring_prep_writev(&sqe, fd, &iov, 1, 0);
 		ck_assert_int_eq(run(&f, &sqe), 4);
 		io_uring_prep_openat(&sqe, AT_FDCWD, "/", O_RDONLY, 0);
 		ck_assert_int_eq(run(&f, &sqe), -EACCES);
 		for (unsigned int op = 0; op < 64; op++) {
-			if (op == IORING_OP_READV || op == IORING_OP_WRITEV)
+			if (op == IORING_OP_READ || op == IORING_OP_READV || op == IORING_OP_WRITEV)
 				continue;
 			sqe = (struct io_uring_sqe){ .opcode = (uint8_t)op, .fd = fd };
 			ck_assert_int_lt(run(&f, &sqe), 0);

@@ -56,7 +56,7 @@ struct cv_io_file {
 	bool quick;  /* on a local file system, whose page cache takes a write in microseconds */
 	/* learned as it goes: RWF_NOWAIT is understood for reads, for writes */
 	bool nowait_read, nowait_write;
-	bool nowait_known; /* the former has been tried */
+	bool nowait_known;	      /* the former has been tried */
 	uint64_t slow_until, penalty; /* the guard's: ns of the monotonic clock; ns */
 };
 

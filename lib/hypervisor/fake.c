@@ -119,7 +119,8 @@ bool cv_fake_ring(struct cv_fake *f, bool pio, uint64_t addr, uint32_t len, uint
 
 		if (ev->pio == pio && ev->addr == addr && (ev->len == 0 || ev->len == len) &&
 		    (!ev->match || ev->value == val)) {
-			cv_event_signal(ev->fd);
+			/* wakes who waits even where it is full, as KVM does */
+			cv_event_signal_shared(ev->fd);
 			rung = true;
 			break;
 		}

@@ -46,7 +46,7 @@ static void call_all(struct cv_virtio_pci *t)
 		int fd = vector_fd(t, q->vector);
 
 		if (t->transport.started && q->config.ready)
-			cv_event_signal(fd >= 0 ? fd : cv_fd_get(&q->call));
+			cv_event_signal_shared(fd >= 0 ? fd : cv_fd_get(&q->call));
 	}
 }
 

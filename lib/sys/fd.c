@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -162,6 +163,18 @@ bool cv_event_drain(int fd)
 		n = read(fd, &count, sizeof(count));
 	} while (n < 0 && errno == EINTR);
 	return n == (ssize_t)sizeof(count);
+}
+
+void cv_event_signal_shared(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	int saved = errno;
+
+	/* who waits for edges sees none in a full one: it becomes unreadable before */
+	if (poll(&p, 1, 0) != 1)
+		cv_ignore(cv_event_drain_shared(fd));
+	cv_event_signal(fd);
+	errno = saved;
 }
 
 bool cv_event_drain_shared(int fd)

@@ -59,8 +59,13 @@ void cv_event_signal(int fd);
 /* Makes it unreadable again; whether it was readable. */
 bool cv_event_drain(int fd);
 
-/* The same for one that another process has too: never waits, though that one may have made it
- * blocking, or empties it at the same time. */
+/*
+ * The same for one that another process has too, which may have made it blocking. Draining never
+ * waits, even if the other one empties it at the same time. Signalling empties one that is full;
+ * only who fills it again between the look and the write can make it wait, and no system call
+ * writes to an eventfd without that.
+ */
+void cv_event_signal_shared(int fd);
 bool cv_event_drain_shared(int fd);
 
 #endif

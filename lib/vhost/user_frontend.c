@@ -525,9 +525,9 @@ static void wake_queues(struct cv_vhost_frontend *f)
 
 		if (!c->ready)
 			continue;
-		cv_event_signal(c->kick_fd);
+		cv_event_signal_shared(c->kick_fd);
 		if (c->call_fd >= 0)
-			cv_event_signal(c->call_fd);
+			cv_event_signal_shared(c->call_fd);
 	}
 }
 

@@ -47,7 +47,7 @@ static void tell_config(struct cv_transport *t)
 	if (!(atomic_load(&t->status) & CV_VIRTIO_DRIVER_OK))
 		return;
 	if (fd >= 0)
-		cv_event_signal(fd);
+		cv_event_signal_shared(fd);
 	else
 		raise_line(t, CV_VIRTIO_ISR_CONFIG);
 }
@@ -392,7 +392,7 @@ void cv_transport_set_call(struct cv_transport *t, unsigned int index, int vecto
 void cv_transport_kick(struct cv_transport *t, unsigned int index)
 {
 	if (t->started && index < t->vslot->n_queues)
-		cv_event_signal(cv_fd_get(&t->queues[index].kick));
+		cv_event_signal_shared(cv_fd_get(&t->queues[index].kick));
 }
 
 /* ---- configuration space and ISR ---- */

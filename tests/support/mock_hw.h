@@ -160,7 +160,8 @@ static inline bool mock_ring(struct mock_hw *m, uint64_t addr)
 	pthread_mutex_lock(&m->lock);
 	for (unsigned int i = 0; i < m->n_events; i++) {
 		if (m->events[i].addr == addr) {
-			cv_event_signal(m->events[i].fd);
+			/* wakes who waits even where it is full, as KVM does */
+			cv_event_signal_shared(m->events[i].fd);
 			rung = true;
 		}
 	}

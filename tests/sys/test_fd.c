@@ -162,7 +162,6 @@ START_TEST(events)
 }
 END_TEST
 
-/* A full counter must neither block nor be lost. */
 /* Somebody else has it and may do with it what he wants. */
 START_TEST(shared_events)
 {
@@ -187,6 +186,7 @@ START_TEST(shared_events)
 }
 END_TEST
 
+/* A full counter must neither block nor be lost. */
 START_TEST(full_event_does_not_block)
 {
 	uint64_t full = UINT64_MAX - 1;
@@ -195,6 +195,14 @@ START_TEST(full_event_does_not_block)
 	ck_assert_int_eq(cv_write_full(fd, &full, sizeof(full)), 0);
 	cv_event_signal(fd);
 	ck_assert(cv_event_drain(fd));
+	cv_event_signal_shared(fd);
+	ck_assert(cv_event_drain(fd));
+	ck_assert_int_eq(cv_write_full(fd, &full, sizeof(full)), 0);
+	ck_assert_int_eq(cv_fd_set_nonblock(fd, false), 0);
+	alarm(10);
+	cv_event_signal_shared(fd);
+	ck_assert(cv_event_drain_shared(fd));
+	alarm(0);
 	close(fd);
 }
 END_TEST

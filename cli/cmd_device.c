@@ -177,12 +177,14 @@ static int complain(const struct device_options *o, const struct vm_error *e)
 		       { "seccomp_policy_dir: ", "--seccomp-policy-dir",
 			 o->config.seccomp_policy_dir } };
 
-	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
-		if (fields[i].value &&
-		    strncmp(e->text, fields[i].field, strlen(fields[i].field)) == 0) {
-			cli_complain("%s %s: %s", fields[i].option, fields[i].value, e->text);
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		size_t len = strlen(fields[i].field);
+
+		if (fields[i].value && strncmp(e->text, fields[i].field, len) == 0) {
+			cli_complain("%s %s: %s", fields[i].option, fields[i].value, e->text + len);
 			return CLI_ERROR;
 		}
+	}
 	cli_complain("%s", e->text);
 	return CLI_ERROR;
 }

@@ -65,9 +65,17 @@ static int complain_error(const struct run_options *o, const struct vm_error *e)
 		       { "cpu_affinity: ", o->affinity_typed },
 		       { "kernel command line: ", o->params_option } };
 
-	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
-		if (strncmp(e->text, fields[i].field, strlen(fields[i].field)) == 0)
-			return complain_about(fields[i].typed, e->text);
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		const char *typed = fields[i].typed;
+		size_t len = strlen(fields[i].field);
+
+		if (strncmp(e->text, fields[i].field, len) != 0)
+			continue;
+		/* a name with underscores says nothing beside the option */
+		if (typed && typed[0] && strchr(fields[i].field, '_'))
+			return complain_about(typed, e->text + len);
+		return complain_about(typed, e->text);
+	}
 	return complain_about(NULL, e->text);
 }
 

@@ -71,7 +71,7 @@ static int check(uint32_t mask, struct vm_error *e)
 	const uint32_t needing = CV_JAIL_SECCOMP | CV_JAIL_LANDLOCK;
 
 	if ((mask & needing) && !(mask & CV_JAIL_NO_NEW_PRIVS))
-		return cv_err(e, -EINVAL, "sandbox: %s needs no_new_privs; add that to the list",
+		return cv_err(e, -EINVAL, "%s needs no_new_privs; add that to the list",
 			      mask & CV_JAIL_SECCOMP ? "seccomp" : "landlock");
 	return 0;
 }
@@ -90,7 +90,7 @@ int cv_jail_parse(const char *text, uint32_t *mask, struct vm_error *e)
 		if (word_mask(word, len, &one) < 0) {
 			cv_jail_format(CV_JAIL_ALL, all, sizeof(all));
 			return cv_err(e, -EINVAL,
-				      "sandbox: there is no mechanism '%.*s'; there are default, "
+				      "there is no mechanism '%.*s'; there are default, "
 				      "none, %s",
 				      (int)cv_min(len, (size_t)40), word, all);
 		}

@@ -271,7 +271,7 @@ START_TEST(mechanisms)
 	static const struct {
 		const char *list, *words;
 	} cases[] = {
-		{ "dungeon", "sandbox_mechanisms: sandbox: there is no mechanism 'dungeon'" },
+		{ "dungeon", "sandbox_mechanisms: there is no mechanism 'dungeon'" },
 		{ "default,", "there is no mechanism ''" },
 		{ "", "there is no mechanism ''" },
 		{ "user pid", "there is no mechanism 'user pid'" },

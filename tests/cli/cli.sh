@@ -203,7 +203,7 @@ group_input() {
 	fails 1 '--mem 64T: memory: .* more than a VM can address, give 32 TiB' run --mem 64T "$hello"
 	fails 1 '-m 30T: this host has [0-9]+ MiB of memory, ask for less' run -m 30T "$hello"
 	fails 1 '-i nofile: initrd nofile' run -i nofile "$hello"
-	fails 1 '--cpu-affinity 1000: cpu_affinity: this host has no CPU 1000, give 0 to' run --cpu-affinity 1000 "$hello"
+	fails 1 '--cpu-affinity 1000: this host has no CPU 1000, give 0 to' run --cpu-affinity 1000 "$hello"
 	fails 1 "type 'nope' is not known, see 'crosvm devices'" run --device nope "$hello"
 	fails 1 "type '' is not known" run --device '' "$hello"
 	fails 1 'block: option path is missing, give path=FILE' run --device block "$hello"

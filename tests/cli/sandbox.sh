@@ -41,20 +41,20 @@ group_device() {
 		fails 1 "rng: option '${type%=*}' is for a device of a VM, leave it out" \
 			device rng,$type --socket s
 	done
-	fails 1 '--fd 77: socket: descriptor 77 is not open, pass one that is' device rng --fd 77
-	fails 1 '--fd 0: socket: descriptor 0 is not a Unix stream socket' device rng --fd 0
-	fails 1 '--socket file: socket: file exists already and is not a socket, use' device rng --socket file
-	fails 1 '--socket dir: socket: dir exists already and is not a socket, use' device rng --socket dir
-	fails 1 '--socket : socket: the path is empty, give' device rng --socket ''
-	fails 1 '--socket no/s: socket: no/s cannot be made: No such file or directory; name a place' \
+	fails 1 '--fd 77: descriptor 77 is not open, pass one that is' device rng --fd 77
+	fails 1 '--fd 0: descriptor 0 is not a Unix stream socket' device rng --fd 0
+	fails 1 '--socket file: file exists already and is not a socket, use' device rng --socket file
+	fails 1 '--socket dir: dir exists already and is not a socket, use' device rng --socket dir
+	fails 1 '--socket : the path is empty, give' device rng --socket ''
+	fails 1 '--socket no/s: no/s cannot be made: No such file or directory; name a place' \
 		device rng --socket no/s
-	fails 1 'socket: file/s cannot be made: Not a directory; name a place' device rng --socket file/s
+	fails 1 ': file/s cannot be made: Not a directory; name a place' device rng --socket file/s
 	long=$(head -c 108 /dev/zero | tr '\0' x)
-	fails 1 'socket: x{40}[.]{3}: the path is longer than the 107 bytes .* shorter' \
+	fails 1 ': x{40}[.]{3}: the path is longer than the 107 bytes .* shorter' \
 		device rng --socket "$long"
 	fails 1 '--sandbox dungeon: .* no mechanism .dungeon.; there are default' \
 		device rng --sandbox dungeon --socket s
-	fails 1 '--sandbox landlock: .* landlock needs no_new_privs; add' device rng --sandbox landlock --socket s
+	fails 1 '--sandbox landlock: landlock needs no_new_privs; add' device rng --sandbox landlock --socket s
 	fails 1 'policy none/rng.policy: No such file or directory; name a directory' \
 		device rng --seccomp-policy-dir none --socket s
 	taken_socket
@@ -70,7 +70,7 @@ taken_socket() {
 	until [ -S taken ]; do
 		sleep 0.05
 	done
-	fails 1 'socket: taken is the socket of a running program, end that or use another name' \
+	fails 1 ': taken is the socket of a running program, end that or use another name' \
 		device rng --socket taken
 	kill "$pid"
 	wait "$pid"

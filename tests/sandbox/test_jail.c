@@ -652,11 +652,11 @@ START_TEST(names)
 	ck_assert_int_eq(cv_jail_parse("user,,pid", &mask, &e), -EINVAL);
 	ck_assert_int_eq(cv_jail_parse("", &mask, &e), -EINVAL);
 	ck_assert_int_eq(cv_jail_parse("users", &mask, &e), -EINVAL);
-	ck_assert_str_eq(e.text, "sandbox: there is no mechanism 'users'; there are default, none, "
+	ck_assert_str_eq(e.text, "there is no mechanism 'users'; there are default, none, "
 				 "user,pid,net,ipc,uts,mount,cgroup,caps,rlimit,no_new_privs,"
 				 "landlock,seccomp");
 	ck_assert_int_eq(cv_jail_parse("user,seccomp", &mask, &e), -EINVAL);
-	ck_assert_str_eq(e.text, "sandbox: seccomp needs no_new_privs; add that to the list");
+	ck_assert_str_eq(e.text, "seccomp needs no_new_privs; add that to the list");
 	ck_assert_str_eq(cv_jail_name(CV_JAIL_UTS), "uts");
 }
 END_TEST

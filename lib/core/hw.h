@@ -21,14 +21,21 @@ struct cv_ioevent {
 	int fd; /* borrowed until removed */
 };
 
+/* A message-signalled interrupt. */
+struct cv_msi {
+	uint64_t addr;
+	uint32_t data;
+	uint32_t devid; /* who writes it: a PCI function's requester ID (GICv3 translates by it) */
+};
+
 struct cv_hw_ops {
 	/* 0 or -errno */
 	int (*ioevent)(struct cv_hw *hw, bool add, const struct cv_ioevent *ev);
 	/* attaches (or detaches) eventfd @fd to the interrupt @gsi; an eventfd already signalled is
 	 * delivered at once. @resample: -1, or signalled on EOI of a level line. 0 or -errno */
 	int (*irqfd)(struct cv_hw *hw, bool add, uint32_t gsi, int fd, int resample);
-	/* points an MSI route at (addr, data); *gsi 0 allocates a new one. 0 or -errno */
-	int (*msi_route)(struct cv_hw *hw, uint32_t *gsi, uint64_t addr, uint32_t data);
+	/* points an MSI route at @msi; *gsi 0 allocates a new one. 0 or -errno */
+	int (*msi_route)(struct cv_hw *hw, uint32_t *gsi, const struct cv_msi *msi);
 	void (*msi_free)(struct cv_hw *hw, uint32_t gsi);
 };
 

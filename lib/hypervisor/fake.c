@@ -195,7 +195,7 @@ static uint32_t free_route(const struct cv_fake *f)
 	return gsi;
 }
 
-static int hw_msi_route(struct cv_hw *hw, uint32_t *gsi, uint64_t addr, uint32_t data)
+static int hw_msi_route(struct cv_hw *hw, uint32_t *gsi, const struct cv_msi *msi)
 {
 	struct cv_fake *f = of_hw(hw);
 	int err = cv_fake_injected(f, "msi_route");
@@ -210,7 +210,7 @@ static int hw_msi_route(struct cv_hw *hw, uint32_t *gsi, uint64_t addr, uint32_t
 	else if (*gsi != 0 && !f->routes[to].used)
 		err = -EINVAL;
 	if (!err) {
-		f->routes[to] = (struct cv_fake_route){ .used = true, .addr = addr, .data = data };
+		f->routes[to] = (struct cv_fake_route){ .used = true, .msi = *msi };
 		*gsi = to;
 	}
 	pthread_mutex_unlock(&f->lock);
@@ -259,7 +259,7 @@ uint32_t cv_fake_msi(struct cv_hv *hv, uint32_t data)
 
 	pthread_mutex_lock(&f->lock);
 	for (uint32_t i = FAKE_FIRST_MSI; i < FAKE_MAX_GSI && gsi == 0; i++)
-		if (f->routes[i].used && f->routes[i].data == data)
+		if (f->routes[i].used && f->routes[i].msi.data == data)
 			gsi = i;
 	pthread_mutex_unlock(&f->lock);
 	return gsi;

@@ -13,8 +13,7 @@
 
 struct cv_fake_route {
 	bool used;
-	uint64_t addr;
-	uint32_t data;
+	struct cv_msi msi;
 };
 
 struct cv_fake {

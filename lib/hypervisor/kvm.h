@@ -54,6 +54,7 @@ struct cv_kvm {
 	struct kvm_irq_routing *routes; /* fixed entries, then MSI ones in order of GSI */
 	bool *msi_used;			/* per MSI entry */
 	unsigned int max_msi;
+	bool msi_devid; /* MSI routes name their device */
 };
 
 struct cv_kvm_vcpu {

@@ -56,17 +56,21 @@ static unsigned int find_free(const struct cv_kvm *kvm)
 }
 
 /* KVM replaces the whole table and may wait for a grace period: only where something changes. */
-static int set_route(struct cv_kvm *kvm, unsigned int msi, uint64_t addr, uint32_t data)
+static int set_route(struct cv_kvm *kvm, unsigned int index, const struct cv_msi *msi)
 {
-	struct kvm_irq_routing_entry *e = msi_entry(kvm, msi), old = *e;
-	uint32_t n_old = kvm->routes->nr, n = cv_kvm_arch_routes(NULL) + msi + 1;
+	struct kvm_irq_routing_entry *e = msi_entry(kvm, index), old = *e;
+	uint32_t n_old = kvm->routes->nr, n = cv_kvm_arch_routes(NULL) + index + 1;
 	int err;
 
-	e->gsi = cv_kvm_arch_first_msi() + msi;
+	e->gsi = cv_kvm_arch_first_msi() + index;
 	e->type = KVM_IRQ_ROUTING_MSI;
-	e->u.msi.address_lo = (uint32_t)addr;
-	e->u.msi.address_hi = (uint32_t)(addr >> 32);
-	e->u.msi.data = data;
+	e->u.msi.address_lo = (uint32_t)msi->addr;
+	e->u.msi.address_hi = (uint32_t)(msi->addr >> 32);
+	e->u.msi.data = msi->data;
+	if (kvm->msi_devid) {
+		e->flags = KVM_MSI_VALID_DEVID;
+		e->u.msi.devid = msi->devid;
+	}
 	if (n <= n_old && memcmp(e, &old, sizeof(old)) == 0)
 		return 0;
 	kvm->routes->nr = cv_max(n, n_old);
@@ -78,23 +82,23 @@ static int set_route(struct cv_kvm *kvm, unsigned int msi, uint64_t addr, uint32
 	return err;
 }
 
-static int hw_msi_route(struct cv_hw *hw, uint32_t *gsi, uint64_t addr, uint32_t data)
+static int hw_msi_route(struct cv_hw *hw, uint32_t *gsi, const struct cv_msi *msi)
 {
 	struct cv_kvm *kvm = of_hw(hw);
-	unsigned int msi, first = cv_kvm_arch_first_msi();
+	unsigned int index, first = cv_kvm_arch_first_msi();
 	int err;
 
 	pthread_mutex_lock(&kvm->route_lock);
-	msi = *gsi == 0 ? find_free(kvm) : *gsi - first;
-	if (msi >= kvm->max_msi)
+	index = *gsi == 0 ? find_free(kvm) : *gsi - first;
+	if (index >= kvm->max_msi)
 		err = *gsi == 0 ? -ENOSPC : -EINVAL;
-	else if (*gsi != 0 && !kvm->msi_used[msi])
+	else if (*gsi != 0 && !kvm->msi_used[index])
 		err = -EINVAL;
 	else
-		err = set_route(kvm, msi, addr, data);
+		err = set_route(kvm, index, msi);
 	if (!err) {
-		kvm->msi_used[msi] = true;
-		*gsi = first + msi;
+		kvm->msi_used[index] = true;
+		*gsi = first + index;
 	}
 	pthread_mutex_unlock(&kvm->route_lock);
 	return err;

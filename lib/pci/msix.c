@@ -34,11 +34,12 @@ _Static_assert(sizeof(struct msix_cap) == 12, "PCI 3.0 figure 6-9");
 
 static int route(struct cv_msix *x, struct cv_msix_vector *v)
 {
+	const struct cv_msi msi = { .addr = v->addr, .data = v->data, .devid = x->dev->slot << 3 };
 	int err;
 
 	if (v->gsi && v->routed_addr == v->addr && v->routed_data == v->data)
 		return 0;
-	err = x->hw->ops->msi_route(x->hw, &v->gsi, v->addr, v->data);
+	err = x->hw->ops->msi_route(x->hw, &v->gsi, &msi);
 	if (err)
 		return err;
 	v->routed_addr = v->addr;

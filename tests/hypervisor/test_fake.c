@@ -306,7 +306,8 @@ START_TEST(driver_and_device)
 	pthread_t thread;
 
 	ck_assert_int_eq(hv->hw.ops->ioevent(&hv->hw, true, &bell), 0);
-	ck_assert_int_eq(hv->hw.ops->msi_route(&hv->hw, &gsi, 0xfee00000, 0x4041), 0);
+	ck_assert_int_eq(
+		hv->hw.ops->msi_route(&hv->hw, &gsi, &(struct cv_msi){ 0xfee00000, 0x4041, 0 }), 0);
 	ck_assert_int_eq(hv->hw.ops->irqfd(&hv->hw, true, gsi, e.out, -1), 0);
 	ck_assert_uint_eq(cv_fake_msi(hv, 0x4041), gsi);
 	ck_assert_int_eq(pthread_create(&thread, NULL, echo_main, &e), 0);
@@ -340,13 +341,13 @@ START_TEST(interrupts_and_routes)
 	ck_assert_int_eq(hw->irqfd(&hv->hw, false, 16, fd, resample), 0);
 	ck_assert_uint_eq(cv_fake_interrupts(hv, 16), 2);
 	ck_assert_int_eq(hw->irqfd(&hv->hw, true, UINT32_MAX, fd, -1), -EINVAL);
-	ck_assert_int_eq(hw->msi_route(&hv->hw, &a, 1, 2), 0);
-	ck_assert_int_eq(hw->msi_route(&hv->hw, &b, 1, 3), 0);
-	ck_assert_int_eq(hw->msi_route(&hv->hw, &bad, 1, 3), -EINVAL);
+	ck_assert_int_eq(hw->msi_route(&hv->hw, &a, &(struct cv_msi){ 1, 2, 0 }), 0);
+	ck_assert_int_eq(hw->msi_route(&hv->hw, &b, &(struct cv_msi){ 1, 3, 0 }), 0);
+	ck_assert_int_eq(hw->msi_route(&hv->hw, &bad, &(struct cv_msi){ 1, 3, 0 }), -EINVAL);
 	ck_assert(a >= 24 && b != a);
 	hw->msi_free(&hv->hw, a);
 	bad = a;
-	ck_assert_int_eq(hw->msi_route(&hv->hw, &bad, 1, 3), -EINVAL);
+	ck_assert_int_eq(hw->msi_route(&hv->hw, &bad, &(struct cv_msi){ 1, 3, 0 }), -EINVAL);
 	ck_assert_uint_eq(cv_fake_attached(hv), 1);
 	hw->msi_free(&hv->hw, b);
 	hw->msi_free(&hv->hw, UINT32_MAX);
@@ -390,7 +391,8 @@ START_TEST(failures_are_injected_once)
 	ck_assert_ptr_null(cv_fake_x86_state(hv, 0));
 	cv_fake_fail(hv, "msi_route", -ENOSPC);
 	ck_assert_int_eq(hv->hw.ops->irqfd(&hv->hw, true, 5, 0, -1), 0); /* another operation */
-	ck_assert_int_eq(hv->hw.ops->msi_route(&hv->hw, &gsi, 0, 0), -ENOSPC);
+	ck_assert_int_eq(hv->hw.ops->msi_route(&hv->hw, &gsi, &(struct cv_msi){ 0, 0, 0 }),
+			 -ENOSPC);
 	cv_fake_fail(hv, "irqfd", -ENOMEM);
 	ck_assert_int_eq(hv->hw.ops->irqfd(&hv->hw, true, 5, 0, -1), -ENOMEM);
 	cv_fake_fail(hv, "ioevent", -ENOMEM);

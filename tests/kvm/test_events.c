@@ -339,7 +339,8 @@ START_TEST(interrupts)
 	cv_event_signal(edge);
 	expect_interrupt(&b, 0, 0, 1);
 	/* a table with MSI routes keeps the others */
-	ck_assert_int_eq(ops->msi_route(hw, &gsi, 0xfee00000, VECTOR_MSI), 0);
+	ck_assert_int_eq(ops->msi_route(hw, &gsi, &(struct cv_msi){ 0xfee00000, VECTOR_MSI, 0 }),
+			 0);
 	ck_assert_uint_ge(gsi, 24);
 	cv_event_signal(msi); /* before it is attached: delivered at once */
 	ck_assert_int_eq(ops->irqfd(hw, true, gsi, msi, -1), 0);
@@ -350,12 +351,14 @@ START_TEST(interrupts)
 	cv_event_signal(edge);
 	expect_interrupt(&b, 1, 1, 2);
 	/* pointed elsewhere, the same eventfd raises another vector */
-	ck_assert_int_eq(ops->msi_route(hw, &gsi, 0xfee00000, VECTOR_EDGE), 0);
+	ck_assert_int_eq(ops->msi_route(hw, &gsi, &(struct cv_msi){ 0xfee00000, VECTOR_EDGE, 0 }),
+			 0);
 	cv_event_signal(msi);
 	expect_interrupt(&b, 1, 1, 3);
 	ck_assert_int_eq(ops->irqfd(hw, false, gsi, msi, -1), 0);
 	ops->msi_free(hw, gsi);
-	ck_assert_int_eq(ops->msi_route(hw, &other, 0xfee00000, VECTOR_MSI), 0);
+	ck_assert_int_eq(ops->msi_route(hw, &other, &(struct cv_msi){ 0xfee00000, VECTOR_MSI, 0 }),
+			 0);
 	ck_assert_uint_eq(other, gsi); /* used again */
 	cv_event_signal(msi);
 	kick_after(&b, 5000); /* detached: nothing arrives */
@@ -377,19 +380,21 @@ START_TEST(routes_run_out)
 	NEED_KVM();
 	bare_init(&b, 1, true);
 	hw = &b.hv->hw;
-	for (gsi = 0; hw->ops->msi_route(hw, &gsi, 0xfee00000, n) == 0; gsi = 0)
+	for (gsi = 0; hw->ops->msi_route(hw, &gsi, &(struct cv_msi){ 0xfee00000, n, 0 }) == 0;
+	     gsi = 0)
 		ck_assert_uint_eq(gsi, 24 + n++);
 	ck_assert_uint_ge(n, 900);
-	ck_assert_int_eq(hw->ops->msi_route(hw, &gsi, 0xfee00000, 0), -ENOSPC);
+	ck_assert_int_eq(hw->ops->msi_route(hw, &gsi, &(struct cv_msi){ 0xfee00000, 0, 0 }),
+			 -ENOSPC);
 	ck_assert_uint_eq(gsi, 0);
 	hw->ops->msi_free(hw, 24 + 7);
 	hw->ops->msi_free(hw, UINT32_MAX);
 	hw->ops->msi_free(hw, 3);
 	bad = 24 + 7;
-	ck_assert_int_eq(hw->ops->msi_route(hw, &bad, 0, 0), -EINVAL);
+	ck_assert_int_eq(hw->ops->msi_route(hw, &bad, &(struct cv_msi){ 0, 0, 0 }), -EINVAL);
 	bad = 3;
-	ck_assert_int_eq(hw->ops->msi_route(hw, &bad, 0, 0), -EINVAL);
-	ck_assert_int_eq(hw->ops->msi_route(hw, &gsi, 0xfee00000, 0), 0);
+	ck_assert_int_eq(hw->ops->msi_route(hw, &bad, &(struct cv_msi){ 0, 0, 0 }), -EINVAL);
+	ck_assert_int_eq(hw->ops->msi_route(hw, &gsi, &(struct cv_msi){ 0xfee00000, 0, 0 }), 0);
 	ck_assert_uint_eq(gsi, 24 + 7);
 	bare_fini(&b);
 }

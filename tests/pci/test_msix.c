@@ -146,6 +146,7 @@ START_TEST(delivery)
 	ck_assert_uint_eq(b.hw.n_irqfds, 0);
 	control(&b, ENABLE);
 	ck_assert_uint_eq(b.hw.n_irqfds, 1);
+	ck_assert_uint_eq(b.hw.routes[0].devid, 1 << 3); /* bus 0, slot 1, function 0 */
 	ck_assert_int_eq(cv_msix_fd(&b.x, N_VECTORS), -1);
 	ck_assert(!mock_delivered(&b.hw, ADDR, 0x33));
 	raise(&b, 3);

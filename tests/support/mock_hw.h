@@ -18,7 +18,7 @@
 struct mock_route {
 	bool used;
 	uint64_t addr;
-	uint32_t data;
+	uint32_t data, devid;
 	int fd; /* attached irqfd, -1: none */
 };
 
@@ -68,7 +68,7 @@ static inline int mock_irqfd(struct cv_hw *hw, bool add, uint32_t gsi, int fd, i
 	return 0;
 }
 
-static inline int mock_msi_route(struct cv_hw *hw, uint32_t *gsi, uint64_t addr, uint32_t data)
+static inline int mock_msi_route(struct cv_hw *hw, uint32_t *gsi, const struct cv_msi *msi)
 {
 	struct mock_hw *m = cv_container_of(hw, struct mock_hw, hw);
 
@@ -84,8 +84,9 @@ static inline int mock_msi_route(struct cv_hw *hw, uint32_t *gsi, uint64_t addr,
 		*gsi = i + 1;
 	}
 	must(m->routes[*gsi - 1].used);
-	m->routes[*gsi - 1].addr = addr;
-	m->routes[*gsi - 1].data = data;
+	m->routes[*gsi - 1].addr = msi->addr;
+	m->routes[*gsi - 1].data = msi->data;
+	m->routes[*gsi - 1].devid = msi->devid;
 	m->n_route_calls++;
 	pthread_mutex_unlock(&m->lock);
 	return 0;

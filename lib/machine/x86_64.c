@@ -1,93 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The x86_64 machine: a PC without the ballast. KVM has the interrupt
- * controllers and the timer; here are the buses, the platform devices and PCI.
+ * controllers and the timer; here is where everything else goes.
  */
 #include "machine/x86_64.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "pci/virtio_pci.h"
-#include "virtio/mmio.h"
-
-int cv_machine_memory(uint64_t size, struct cv_mem *mem, struct vm_error *e)
-{
-	uint64_t low = cv_min(size, (uint64_t)CV_X86_RAM32_END);
-	struct cv_mem_range ranges[2] = {
-		{ .gpa = 0, .len = low },
-		{ .gpa = CV_X86_RAM64_GPA, .len = size - low },
-	};
-
-	return cv_mem_init(mem, ranges, size > low ? 2 : 1, e);
-}
-
-uint16_t cv_x86_serial_port(unsigned int num)
-{
-	static const uint16_t ports[CV_X86_N_SERIALS] = { 0x3f8, 0x2f8, 0x3e8, 0x2e8 };
-
-	return ports[num - 1];
-}
-
-uint8_t cv_x86_serial_irq(unsigned int num)
-{
-	return num % 2 == 1 ? CV_X86_IRQ_COM13 : CV_X86_IRQ_COM24;
-}
-
-uint8_t cv_x86_mmio_irq(unsigned int index)
-{
-	static const uint8_t irqs[CV_X86_MAX_MMIO] = { 5, 6, 7, 10, 11, 15 };
-
-	return irqs[index];
-}
-
-uint8_t cv_x86_pci_gsi(unsigned int slot, unsigned int pin)
-{
-	return (uint8_t)(CV_X86_GSI_PCI + (slot + pin) % CV_X86_N_GSI_PCI);
-}
-
-void cv_x86_pci64_window(const struct cv_machine *m, uint64_t *base, uint64_t *len)
-{
-	const struct cv_mem *mem = m->config.mem;
-	const struct cv_mem_region *last = &mem->regions[mem->n_regions - 1];
-	uint64_t end = cv_max(last->gpa + last->len, CV_X86_RAM64_GPA);
-
-	/* 36 address bits are what every 64-bit processor has; more RAM than that, more bits */
-	*base = cv_align_up(end, 8 * CV_GIB);
-	*len = *base < 1ull << 36 ? cv_min(CV_X86_PCI64_LEN, (1ull << 36) - *base)
-				  : CV_X86_PCI64_LEN;
-}
-
-static void on_device_request(const struct cv_env *env, unsigned int what)
-{
-	struct cv_machine *m = env->ctx;
-
-	m->config.request(m->config.ctx, (enum cv_vm_request)what);
-}
-
-struct cv_env cv_machine_env(struct cv_machine *m)
-{
-	return (struct cv_env){ .mem = m->config.mem,
-				.memory = cv_mem_size(m->config.mem),
-				.loop = m->config.loop,
-				.log = m->config.log,
-				.request = on_device_request,
-				.ctx = m };
-}
-
-/* ---- register devices ---- */
-
-/* Where a register class goes. A row without a base is placed by its "num" option. */
-struct place {
-	const char *name;
-	bool fixed; /* the machine has it always; else the user may add one */
-	uint16_t base;
-	uint8_t irq; /* 0: none */
-	bool level;
-};
-
-static const struct place places[] = {
+static const struct cv_machine_row rows[] = {
 	{ .name = "i8042", .fixed = true, .base = CV_X86_PORT_I8042, .irq = CV_X86_IRQ_KEYBOARD },
 	{ .name = "cmos", .fixed = true, .base = CV_X86_PORT_CMOS, .irq = CV_X86_IRQ_RTC },
 	{ .name = "acpi-pm",
@@ -101,398 +22,93 @@ static const struct place places[] = {
 	{ .name = "serial" },
 };
 
-static const struct place *find_place(const char *name)
+const struct cv_machine_map cv_arch_map = {
+	.windows = { .io_base = CV_X86_PCI_IO,
+		     .io_len = CV_X86_PCI_IO_LEN,
+		     .mem32_base = CV_X86_PCI32_GPA,
+		     .mem32_len = CV_X86_PCI32_LEN },
+	.ecam_gpa = CV_X86_ECAM_GPA,
+	.mmio_gpa = CV_X86_MMIO_GPA,
+	.mmio_step = CV_X86_MMIO_STEP,
+	.max_mmio = CV_X86_MAX_MMIO,
+	.rows = rows,
+	.n_rows = CV_LEN(rows),
+};
+
+unsigned int cv_arch_ranges(uint64_t size, struct cv_mem_range *ranges)
 {
-	for (size_t i = 0; i < CV_LEN(places); i++)
-		if (strcmp(places[i].name, name) == 0)
-			return &places[i];
-	return NULL;
+	uint64_t low = cv_min(size, (uint64_t)CV_X86_RAM32_END);
+
+	ranges[0] = (struct cv_mem_range){ .gpa = 0, .len = low };
+	ranges[1] = (struct cv_mem_range){ .gpa = CV_X86_RAM64_GPA, .len = size - low };
+	return size > low ? 2 : 1;
 }
 
-bool cv_machine_takes(const struct cv_class *cls)
+uint64_t cv_arch_serial_base(unsigned int num)
 {
-	const struct place *p = find_place(cls->name);
+	static const uint16_t ports[CV_MACHINE_SERIALS] = { 0x3f8, 0x2f8, 0x3e8, 0x2e8 };
 
-	return p && !p->fixed;
+	return ports[num - 1];
 }
 
-static int make_line(struct cv_machine *m, const struct place *place, struct cv_irq **irq,
-		     struct vm_error *e)
+uint32_t cv_arch_serial_irq(unsigned int num)
 {
-	return place->irq ? cv_lines_add(&m->lines, place->irq, place->level, irq, e) : 0;
+	return num % 2 == 1 ? CV_X86_IRQ_COM13 : CV_X86_IRQ_COM24;
 }
 
-static int make_regs(struct cv_machine *m, const struct cv_class *cls, const struct place *place,
-		     const void *config, struct cv_rslot_local **slot, struct vm_error *e)
+uint32_t cv_arch_mmio_gsi(unsigned int index)
 {
-	struct cv_env env = cv_machine_env(m);
-	struct cv_rslot *rslot;
-	int err = make_line(m, place, &env.irq, e);
+	static const uint8_t irqs[CV_X86_MAX_MMIO] = { 5, 6, 7, 10, 11, 15 };
 
-	err = err ?: cv_rslot_local_create(slot, cls, &env, config, e);
-	if (err || place->base == 0)
-		return err;
-	rslot = cv_rslot_local_slot(*slot);
-	err = cv_bus_add(m->pio, place->base, rslot->span, rslot, 0, e);
-	if (err) {
-		cv_rslot_local_destroy(*slot);
-		*slot = NULL;
-		return cv_err_prefix(e, err, "%s", cls->name);
-	}
-	return 0;
+	return irqs[index];
 }
 
-static int add_fixed(struct cv_machine *m, const struct place *place, struct vm_error *e)
+uint32_t cv_arch_pci_gsi(unsigned int slot, unsigned int pin)
 {
-	struct cv_x86_regs *regs = &m->fixed[m->n_fixed];
-	char text[128] = "";
-	int err;
-
-	regs->cls = cv_class_find(place->name);
-	if (!regs->cls)
-		return cv_err(e, -ENOENT, "%s: this build of the library lacks the device",
-			      place->name);
-	if (strcmp(place->name, "cmos") == 0) {
-		uint64_t size = cv_mem_size(m->config.mem);
-		uint64_t low = cv_min(size, (uint64_t)CV_X86_RAM32_END);
-
-		snprintf(text, sizeof(text), "mem_below_4g=%llu,mem_above_4g=%llu",
-			 (unsigned long long)low, (unsigned long long)(size - low));
-	}
-	m->n_fixed++;
-	err = cv_class_configure(regs->cls, text, &regs->config, e);
-	err = err ?: make_regs(m, regs->cls, place, regs->config, &regs->slot, e);
-	if (err)
-		return err;
-	if (strcmp(place->name, "acpi-pm") == 0)
-		m->pm = regs->slot;
-	if (strcmp(place->name, "reset") == 0)
-		cv_pci_root_set_cf9(m->pci, cv_rslot_local_slot(regs->slot));
-	return 0;
+	return CV_X86_GSI_PCI + (slot + pin) % CV_X86_N_GSI_PCI;
 }
 
-/* The value of a serial configuration's "num" row. */
-static unsigned int serial_num(const struct cv_class *cls, const void *config)
+void cv_arch_pci64_window(const struct cv_machine *m, uint64_t *base, uint64_t *len)
 {
-	const struct cv_opt *o = cv_opt_find(cls->opts, "num");
-	uint32_t num = 1;
+	const struct cv_mem *mem = m->config.mem;
+	const struct cv_mem_region *last = &mem->regions[mem->n_regions - 1];
+	uint64_t end = cv_max(last->gpa + last->len, CV_X86_RAM64_GPA);
 
-	if (o)
-		memcpy(&num, (const char *)config + o->off, sizeof(num));
-	return num;
+	/* 36 address bits are what every 64-bit processor has; more RAM than that, more bits */
+	*base = cv_align_up(end, 8 * CV_GIB);
+	*len = *base < 1ull << 36 ? cv_min(CV_X86_PCI64_LEN, (1ull << 36) - *base)
+				  : CV_X86_PCI64_LEN;
 }
 
-static int fail_taken(unsigned int num, struct vm_error *e)
+int cv_arch_create(struct cv_machine *m, struct vm_error *e)
 {
-	return cv_err(e, -EEXIST, "serial: option num: port %u is taken already, give another",
-		      num);
-}
+	int err = cv_bus_create(&m->pio, "pio", e);
 
-int cv_machine_both_fit(const struct cv_class *cls, const void *config, const void *other,
-			struct vm_error *e)
-{
-	unsigned int num = serial_num(cls, config);
-
-	if (find_place(cls->name)->base != 0)
-		return cv_err(e, -EEXIST, "%s: there is one already, leave this one out",
-			      cls->name);
-	return num == serial_num(cls, other) ? fail_taken(num, e) : 0;
-}
-
-static int serial_place(struct cv_machine *m, const struct cv_class *cls, const void *config,
-			struct place *place, struct vm_error *e)
-{
-	unsigned int num = serial_num(cls, config);
-
-	if (num < 1 || num > CV_X86_N_SERIALS)
-		return cv_err(e, -EINVAL, "serial: there is no port %u, give num=1 to 4", num);
-	if (m->serials[num - 1])
-		return fail_taken(num, e);
-	place->base = cv_x86_serial_port(num);
-	place->irq = cv_x86_serial_irq(num);
-	m->serials[num - 1] = true;
-	return 0;
-}
-
-int cv_machine_place_class(struct cv_machine *m, const struct cv_class *cls, const void *config,
-			   struct cv_machine_place *out, struct vm_error *e)
-{
-	const struct place *known = find_place(cls->name);
-	struct place place;
-	int err = 0;
-
-	if (!known || known->fixed)
-		return cv_err(e, -EINVAL, "%s: a machine has this device already", cls->name);
-	if (m->n_added == CV_X86_MAX_ADDED)
-		return cv_err(e, -ENOSPC, "%s: at most %d register devices fit", cls->name,
-			      CV_X86_MAX_ADDED);
-	place = *known;
-	if (place.base == 0)
-		err = serial_place(m, cls, config, &place, e);
-	*out = (struct cv_machine_place){ .base = place.base };
-	return err ?: make_line(m, &place, &out->irq, e);
-}
-
-int cv_machine_add_regs(struct cv_machine *m, const struct cv_machine_place *place,
-			struct cv_rslot *slot, struct vm_error *e)
-{
-	int err = cv_bus_add(m->pio, place->base, slot->span, slot, 0, e);
-
-	if (!err)
-		m->added[m->n_added++] = (struct cv_x86_added){ .slot = slot, .base = place->base };
+	m->regs = m->pio;
 	return err;
 }
 
-static bool overlaps_ram(const struct cv_mem *mem, uint64_t base, uint64_t len)
+void cv_arch_destroy(struct cv_machine *m CV_UNUSED) {}
+
+int cv_arch_pci_created(struct cv_machine *m, struct vm_error *e)
 {
-	for (unsigned int i = 0; i < mem->n_regions; i++)
-		if (cv_ranges_overlap(base, len, mem->regions[i].gpa, mem->regions[i].len))
-			return true;
-	return false;
+	return cv_bus_add(m->pio, CV_X86_PORT_PCI, 8, cv_pci_root_ports(m->pci), 0, e);
 }
 
-int cv_machine_add_block(struct cv_machine *m, bool pio, uint64_t base, uint64_t len,
-			 struct cv_rslot *slot, uint32_t isa_irq, struct cv_irq **irq,
-			 struct vm_error *e)
+void cv_arch_fixed_options(const struct cv_machine *m, const char *name, char *text, size_t size)
 {
-	int err = 0;
+	uint64_t memory = cv_mem_size(m->config.mem);
+	uint64_t low = cv_min(memory, (uint64_t)CV_X86_RAM32_END);
 
-	if (pio && !cv_in_range(base, len, 0x10000))
-		return cv_err(e, -EINVAL, "ports 0x%llx and on lie beyond the last, 0xffff",
-			      (unsigned long long)base);
-	if (!pio && overlaps_ram(m->config.mem, base, len))
-		return cv_err(e, -EINVAL, "registers at 0x%llx lie in RAM, choose another place",
-			      (unsigned long long)base);
-	if (isa_irq)
-		err = cv_lines_add(&m->lines, isa_irq, false, irq, e);
-	return err ?: cv_bus_add(pio ? m->pio : m->mmio, base, len, slot, 0, e);
+	if (strcmp(name, "cmos") == 0)
+		snprintf(text, size, "mem_below_4g=%llu,mem_above_4g=%llu", (unsigned long long)low,
+			 (unsigned long long)(memory - low));
 }
 
-/* ---- virtio ---- */
-
-int cv_machine_virtio_fits(enum cv_transport_kind transport, unsigned int n_others,
-			   const char *name, struct vm_error *e)
+void cv_arch_fixed_added(struct cv_machine *m, const char *name, struct cv_rslot_local *slot)
 {
-	switch (transport) {
-	case CV_TRANSPORT_PCI:
-		if (n_others < CV_PCI_SLOTS - 1)
-			return 0;
-		return cv_err(
-			e, -ENOSPC,
-			"%s: PCI bus 0 is full, at most %d devices fit; leave some out or use "
-			"transport=mmio",
-			name, CV_PCI_SLOTS - 1);
-	case CV_TRANSPORT_MMIO:
-		if (n_others < CV_X86_MAX_MMIO)
-			return 0;
-		return cv_err(e, -ENOSPC,
-			      "%s: at most %d virtio-mmio devices fit, use transport=pci", name,
-			      CV_X86_MAX_MMIO);
-	}
-	return -EINVAL;
-}
-
-static int add_virtio_pci(struct cv_machine *m, struct cv_x86_virtio *v, struct vm_error *e)
-{
-	unsigned int slot = m->n_pci_functions + 1;
-	uint8_t gsi = cv_x86_pci_gsi(slot, 0);
-	struct cv_irq *irq;
-	int err;
-
-	err = cv_lines_add(&m->lines, gsi, true, &irq, e)
-		      ?: cv_virtio_pci_create(&v->pci, v->vslot, &m->hv->hw, m->config.loop,
-					      m->config.log, e);
-	if (err)
-		return err;
-	cv_pci_dev_set_intx(cv_virtio_pci_dev(v->pci), irq, 1, gsi);
-	err = cv_pci_root_add(m->pci, cv_virtio_pci_dev(v->pci), (int)slot, e);
-	if (err) {
-		cv_virtio_pci_destroy(v->pci);
-		v->pci = NULL;
-		return err;
-	}
-	m->n_pci_functions++;
-	return 0;
-}
-
-static int add_virtio_mmio(struct cv_machine *m, struct cv_x86_virtio *v, struct vm_error *e)
-{
-	uint64_t gpa = CV_X86_MMIO_GPA + (uint64_t)m->n_mmio * CV_X86_MMIO_STEP;
-	struct cv_irq *irq;
-	int err;
-
-	err = cv_lines_add(&m->lines, cv_x86_mmio_irq(m->n_mmio), true, &irq, e)
-		      ?: cv_virtio_mmio_create(&v->mmio, v->vslot, &m->hv->hw, gpa, irq,
-					       m->config.loop, m->config.log, e);
-	if (err)
-		return err;
-	err = cv_bus_add(m->mmio, gpa, CV_VIRTIO_MMIO_SPAN, cv_virtio_mmio_slot(v->mmio), 0, e);
-	if (err) {
-		cv_virtio_mmio_destroy(v->mmio);
-		v->mmio = NULL;
-		return err;
-	}
-	m->n_mmio++;
-	return 0;
-}
-
-int cv_machine_add_virtio(struct cv_machine *m, struct cv_vslot *vslot,
-			  enum cv_transport_kind transport, struct vm_error *e)
-{
-	bool pci = transport == CV_TRANSPORT_PCI;
-	int err = cv_machine_virtio_fits(transport, pci ? m->n_pci_functions : m->n_mmio,
-					 vslot->name, e);
-	struct cv_x86_virtio *v = &m->virtio[m->n_virtio];
-
-	if (err)
-		return err;
-	v->vslot = vslot;
-	err = pci ? add_virtio_pci(m, v, e) : add_virtio_mmio(m, v, e);
-	if (!err)
-		m->n_virtio++;
-	return err;
-}
-
-/* ---- life ---- */
-
-static int create_pci(struct cv_machine *m, struct vm_error *e)
-{
-	struct cv_pci_windows w = { .io_base = CV_X86_PCI_IO,
-				    .io_len = CV_X86_PCI_IO_LEN,
-				    .mem32_base = CV_X86_PCI32_GPA,
-				    .mem32_len = CV_X86_PCI32_LEN };
-	int err;
-
-	cv_x86_pci64_window(m, &w.mem64_base, &w.mem64_len);
-	err = cv_pci_root_create(&m->pci, m->mmio, m->pio, &w, m->config.log, e) ?:
-	      cv_pci_bridge_create(&m->bridge, m->pci, e) ?:
-	      cv_bus_add(m->mmio, CV_X86_ECAM_GPA, CV_PCI_ECAM_BUS, cv_pci_root_ecam(m->pci), 0, e) ?:
-	      cv_bus_add(m->pio, CV_X86_PORT_PCI, 8, cv_pci_root_ports(m->pci), 0, e);
-	return err;
-}
-
-int cv_machine_create(struct cv_machine **out, const struct cv_machine_config *config,
-		      struct vm_error *e)
-{
-	struct cv_hv_config hv = { .irqchip = true, .n_vcpus = config->n_vcpus };
-	struct cv_machine *m = calloc(1, sizeof(*m));
-	int err;
-
-	if (!m)
-		return cv_err(e, -ENOMEM, "the machine: out of memory");
-	m->config = *config;
-	err = config->hv.create(config->hv.arg, &m->hv, &hv, config->log, e) ?:
-	      m->hv->ops->set_memory(m->hv, config->mem, e) ?:
-	      cv_bus_create(&m->pio, "pio", e) ?:
-	      cv_bus_create(&m->mmio, "mmio", e);
-	if (m->hv)
-		cv_lines_init(&m->lines, &m->hv->hw, config->loop);
-	err = err ?: create_pci(m, e);
-	for (size_t i = 0; i < CV_LEN(places) && !err; i++)
-		if (places[i].fixed)
-			err = add_fixed(m, &places[i], e);
-	if (err) {
-		cv_machine_destroy(m);
-		return err;
-	}
-	*out = m;
-	return 0;
-}
-
-static void destroy_virtio(struct cv_machine *m)
-{
-	while (m->n_virtio > 0) {
-		struct cv_x86_virtio *v = &m->virtio[--m->n_virtio];
-
-		if (v->pci)
-			cv_pci_root_remove(m->pci, cv_virtio_pci_dev(v->pci));
-		cv_virtio_pci_destroy(v->pci);
-		cv_virtio_mmio_destroy(v->mmio);
-	}
-}
-
-static void destroy_regs(struct cv_x86_regs *regs, unsigned int n)
-{
-	while (n-- > 0) {
-		cv_rslot_local_destroy(regs[n].slot);
-		if (regs[n].config)
-			cv_class_config_destroy(regs[n].cls, regs[n].config);
-	}
-}
-
-static void destroy_added(struct cv_machine *m)
-{
-	while (m->n_added > 0) {
-		struct cv_x86_added *a = &m->added[--m->n_added];
-
-		cv_bus_remove(m->pio, a->base);
-		cv_bus_drain(m->pio, a->slot);
-		cv_rslot_destroy(a->slot);
-	}
-}
-
-void cv_machine_quiesce(struct cv_machine *m)
-{
-	destroy_virtio(m);
-	destroy_added(m);
-}
-
-void cv_machine_destroy(struct cv_machine *m)
-{
-	if (!m)
-		return;
-	for (unsigned int i = m->config.n_vcpus; i-- > 0;)
-		if (m->vcpus[i])
-			m->hv->ops->vcpu_destroy(m->vcpus[i]);
-	cv_machine_quiesce(m);
-	destroy_regs(m->fixed, m->n_fixed);
-	cv_pci_bridge_destroy(m->bridge);
-	cv_pci_root_destroy(m->pci);
-	cv_bus_destroy(m->mmio);
-	cv_bus_destroy(m->pio);
-	cv_lines_fini(&m->lines);
-	cv_hv_destroy(m->hv);
-	free(m);
-}
-
-struct cv_vcpu *cv_machine_vcpu(struct cv_machine *m, unsigned int index)
-{
-	return m->vcpus[index];
-}
-
-int cv_machine_power_button(struct cv_machine *m, struct vm_error *e)
-{
-	char reply[16];
-
-	return cv_rslot_local_control(m->pm, "power-button", NULL, reply, sizeof(reply), e);
-}
-
-/* A value of guest byte order (little-endian) in @len bytes. */
-static uint64_t load_data(const uint8_t *data, unsigned int len)
-{
-	uint64_t val = 0;
-
-	for (unsigned int i = 0; i < len; i++)
-		val |= (uint64_t)data[i] << (8 * i);
-	return val;
-}
-
-static void store_data(uint8_t *data, unsigned int len, uint64_t val)
-{
-	for (unsigned int i = 0; i < len; i++)
-		data[i] = (uint8_t)(val >> (8 * i));
-}
-
-void cv_machine_access(struct cv_machine *m, struct cv_exit *exit)
-{
-	struct cv_bus *bus = exit->kind == CV_EXIT_IO ? m->pio : m->mmio;
-	uint32_t count = exit->kind == CV_EXIT_IO ? exit->count : 1;
-	uint8_t *data = exit->data;
-
-	for (uint32_t i = 0; i < count; i++, data += exit->len) {
-		if (exit->write)
-			cv_bus_write(bus, exit->addr, exit->len, load_data(data, exit->len));
-		else
-			store_data(data, exit->len, cv_bus_read(bus, exit->addr, exit->len));
-	}
+	if (strcmp(name, "acpi-pm") == 0)
+		m->button = slot;
+	if (strcmp(name, "reset") == 0)
+		cv_pci_root_set_cf9(m->pci, cv_rslot_local_slot(slot));
 }

@@ -93,7 +93,7 @@ static int fill_cmdline(const struct cv_machine *m, struct cv_cmdline *c, struct
 
 	for (unsigned int i = 0; i < m->n_mmio && !m->config.acpi && !err; i++) {
 		snprintf(value, sizeof(value), "4K@0x%x:%u", CV_X86_MMIO_GPA + i * CV_X86_MMIO_STEP,
-			 cv_x86_mmio_irq(i));
+			 cv_arch_mmio_gsi(i));
 		err = cv_cmdline_insert(c, "virtio_mmio.device", value, e);
 	}
 	return err;

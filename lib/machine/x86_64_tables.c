@@ -15,7 +15,7 @@ static unsigned int fill_routes(const struct cv_machine *m, struct cv_pci_route 
 	for (unsigned int slot = 1; slot <= m->n_pci_functions; slot++)
 		routes[n++] = (struct cv_pci_route){ .slot = (uint8_t)slot,
 						     .pin = 0,
-						     .gsi = cv_x86_pci_gsi(slot, 0) };
+						     .gsi = (uint8_t)cv_arch_pci_gsi(slot, 0) };
 	return n;
 }
 
@@ -60,7 +60,7 @@ static struct cv_acpi_pci acpi_pci(const struct cv_machine *m)
 		.mmio32 = { .gpa = CV_X86_PCI32_GPA, .len = CV_X86_PCI32_LEN },
 	};
 
-	cv_x86_pci64_window(m, &pci.mmio64.gpa, &pci.mmio64.len);
+	cv_arch_pci64_window(m, &pci.mmio64.gpa, &pci.mmio64.len);
 	return pci;
 }
 
@@ -68,10 +68,11 @@ static unsigned int fill_serials(const struct cv_machine *m, struct cv_acpi_seri
 {
 	unsigned int n = 0;
 
-	for (unsigned int num = 1; num <= CV_X86_N_SERIALS; num++)
+	for (unsigned int num = 1; num <= CV_MACHINE_SERIALS; num++)
 		if (m->serials[num - 1])
-			serials[n++] = (struct cv_acpi_serial){ .port = cv_x86_serial_port(num),
-								.irq = cv_x86_serial_irq(num) };
+			serials[n++] =
+				(struct cv_acpi_serial){ .port = (uint16_t)cv_arch_serial_base(num),
+							 .irq = (uint8_t)cv_arch_serial_irq(num) };
 	return n;
 }
 
@@ -81,7 +82,7 @@ static unsigned int fill_mmio(const struct cv_machine *m, struct cv_acpi_virtio_
 		mmio[i] = (struct cv_acpi_virtio_mmio){
 			.gpa = CV_X86_MMIO_GPA + i * CV_X86_MMIO_STEP,
 			.len = CV_X86_MMIO_STEP,
-			.gsi = cv_x86_mmio_irq(i),
+			.gsi = cv_arch_mmio_gsi(i),
 			.level = true,
 		};
 	return m->n_mmio;
@@ -91,7 +92,7 @@ static int write_acpi(struct cv_machine *m, const struct cv_platform *p, uint64_
 		      struct vm_error *e)
 {
 	const struct cv_mem_range area = { .gpa = CV_X86_ACPI_GPA, .len = CV_X86_ACPI_LEN };
-	struct cv_acpi_serial serials[CV_X86_N_SERIALS];
+	struct cv_acpi_serial serials[CV_MACHINE_SERIALS];
 	struct cv_acpi_virtio_mmio mmio[CV_X86_MAX_MMIO];
 	struct cv_acpi_config config = {
 		.platform = p,

@@ -316,16 +316,6 @@ unsigned int cv_fake_failures(struct cv_hv *hv, unsigned int *first)
 	return n;
 }
 
-const struct cv_x86_vcpu_state *cv_fake_x86_state(struct cv_hv *hv, unsigned int index)
-{
-	return index < CV_FAKE_MAX_VCPUS ? of_hv(hv)->states[index] : NULL;
-}
-
-const struct cv_x86_cpuid *cv_fake_x86_cpuid(struct cv_hv *hv, unsigned int index)
-{
-	return index < CV_FAKE_MAX_VCPUS ? of_hv(hv)->cpuids[index] : NULL;
-}
-
 /* ---- operations ---- */
 
 static int set_memory(struct cv_hv *hv, const struct cv_mem *mem, struct vm_error *e)
@@ -339,36 +329,7 @@ static int set_memory(struct cv_hv *hv, const struct cv_mem *mem, struct vm_erro
 	return 0;
 }
 
-/* A small Intel processor. */
-static int x86_cpuid(struct cv_hv *hv, struct cv_x86_cpuid *list, struct vm_error *e)
-{
-	static const struct cv_x86_cpuid_entry entries[] = {
-		{ 0x0, 0, false, 0x16, 0x756e6547, 0x6c65746e, 0x49656e69 },
-		{ 0x1, 0, false, 0x000a0671, 0x00000800, 0x01202000, 0x0f8bfbff },
-		{ 0x4, 0, true, 0x04000121, 0x02c0003f, 0x3f, 0 },
-		{ 0x4, 1, true, 0x04000122, 0x03c0003f, 0x3f, 0 },
-		{ 0x4, 2, true, 0x04000143, 0x03c0003f, 0x7ff, 0 },
-		{ 0x4, 3, true, 0x04004163, 0x03c0003f, 0x7ffff, 0 },
-		{ 0x6, 0, false, 0x4, 0, 0x8, 0 },
-		{ 0x7, 0, true, 0, 0x4, 0x40000000, 0 },
-		{ 0xb, 0, true, 0, 0, 0, 0 },
-		{ 0x40000000, 0, false, 0x40000001, 0x4b4d564b, 0x564b4d56, 0x4d },
-		{ 0x40000001, 0, false, 0x01007efb, 0, 0, 0 },
-		{ 0x80000000, 0, false, 0x80000008, 0, 0, 0 },
-		{ 0x80000001, 0, false, 0, 0, 0x101, 0x20100800 },
-		{ 0x80000008, 0, false, 0x3028, 0, 0, 0 },
-	};
-	int err = cv_fake_injected(of_hv(hv), "x86_cpuid");
-
-	if (err)
-		return cv_err(e, err, "fake: x86_cpuid fails as it was told");
-	list->n = CV_LEN(entries);
-	memcpy(list->entries, entries, sizeof(entries));
-	return 0;
-}
-
-/* Keeps a copy of @what in *slot. */
-static int keep(void **slot, const void *what, size_t len)
+int cv_fake_keep(void **slot, const void *what, size_t len)
 {
 	if (!*slot)
 		*slot = malloc(len);
@@ -376,38 +337,6 @@ static int keep(void **slot, const void *what, size_t len)
 		return -ENOMEM;
 	memcpy(*slot, what, len);
 	return 0;
-}
-
-static struct cv_fake *of_vcpu(struct cv_vcpu *vcpu)
-{
-	return of_hv(cv_fake_hv(vcpu));
-}
-
-static int x86_set_cpuid(struct cv_vcpu *vcpu, const struct cv_x86_cpuid *list, struct vm_error *e)
-{
-	struct cv_fake *f = of_vcpu(vcpu);
-	void *copy = f->cpuids[vcpu->index];
-	int err = cv_fake_injected(f, "x86_set_cpuid") ?: keep(&copy, list, sizeof(*list));
-
-	f->cpuids[vcpu->index] = copy;
-	return err ? cv_err(e, err, "fake: x86_set_cpuid fails as it was told") : 0;
-}
-
-static int x86_setup(struct cv_vcpu *vcpu, const struct cv_x86_vcpu_state *state,
-		     struct vm_error *e)
-{
-	struct cv_fake *f = of_vcpu(vcpu);
-	void *copy = f->states[vcpu->index];
-	int err = cv_fake_injected(f, "x86_setup") ?: keep(&copy, state, sizeof(*state));
-
-	f->states[vcpu->index] = copy;
-	return err ? cv_err(e, err, "fake: x86_setup fails as it was told") : 0;
-}
-
-static uint32_t x86_tsc_khz(struct cv_vcpu *vcpu)
-{
-	(void)vcpu;
-	return 2000000;
 }
 
 static void destroy(struct cv_hv *hv)
@@ -420,8 +349,9 @@ static void destroy(struct cv_hv *hv)
 		free(cv_list_entry(cv_list_pop(&f->irqfds), struct irqfd, node));
 	for (unsigned int i = 0; i < CV_FAKE_MAX_VCPUS; i++) {
 		free(f->states[i]);
-		free(f->cpuids[i]);
+		free(f->cpus[i]);
 	}
+	free(f->machine);
 	pthread_mutex_destroy(&f->lock);
 	free(f);
 }
@@ -434,10 +364,6 @@ static const struct cv_hv_ops ops = {
 	.vcpu_enter = cv_fake_vcpu_enter,
 	.vcpu_run = cv_fake_vcpu_run,
 	.vcpu_kick = cv_fake_vcpu_kick,
-	.x86_cpuid = x86_cpuid,
-	.x86_set_cpuid = x86_set_cpuid,
-	.x86_setup = x86_setup,
-	.x86_tsc_khz = x86_tsc_khz,
 };
 
 int cv_hv_fake_create(struct cv_hv **hv, const struct cv_hv_config *config,
@@ -452,7 +378,9 @@ int cv_hv_fake_create(struct cv_hv **hv, const struct cv_hv_config *config,
 	f = calloc(1, sizeof(*f));
 	if (!f)
 		return cv_err(e, -ENOMEM, "fake: out of memory");
-	f->hv.ops = &ops;
+	f->ops = ops;
+	cv_fake_arch_init(f);
+	f->hv.ops = &f->ops;
 	f->hv.hw.ops = &hw_ops;
 	f->scripts = scripts;
 	f->n_scripts = n_scripts;

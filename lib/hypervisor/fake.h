@@ -16,7 +16,6 @@
 #define CV_HYPERVISOR_FAKE_H
 
 #include "hypervisor/hypervisor.h"
-#include "hypervisor/x86_64.h"
 
 #define CV_FAKE_MAX_VCPUS 64
 #define CV_FAKE_MAX_COUNT 16 /* accesses of one string instruction */
@@ -92,8 +91,16 @@ void cv_fake_fail(struct cv_hv *hv, const char *op, int err);
 /* How many doorbells, attached interrupts and MSI routes exist: 0 when everything was undone. */
 unsigned int cv_fake_attached(struct cv_hv *hv);
 
-/* What x86_setup and x86_set_cpuid were given for a vCPU, NULL if not called. */
+/* x86_64: what x86_setup and x86_set_cpuid were given for a vCPU, NULL if not called. */
 const struct cv_x86_vcpu_state *cv_fake_x86_state(struct cv_hv *hv, unsigned int index);
 const struct cv_x86_cpuid *cv_fake_x86_cpuid(struct cv_hv *hv, unsigned int index);
+
+/* aarch64: what arm_setup was given for a vCPU, NULL if not called; whether arm_init left it off. */
+const struct cv_arm_vcpu_state *cv_fake_arm_state(struct cv_hv *hv, unsigned int index);
+bool cv_fake_arm_off(struct cv_hv *hv, unsigned int index);
+
+/* aarch64: what arm_make_gic was given, NULL if not called; and which version the host has (3). */
+const struct cv_arm_gic *cv_fake_arm_gic(struct cv_hv *hv);
+void cv_fake_arm_set_version(struct cv_hv *hv, int version);
 
 #endif

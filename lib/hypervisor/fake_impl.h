@@ -28,9 +28,17 @@ struct cv_fake {
 	unsigned int n_failures, first_failure;
 	const char *fail_op;
 	int fail_err;
-	struct cv_x86_vcpu_state *states[CV_FAKE_MAX_VCPUS];
-	struct cv_x86_cpuid *cpuids[CV_FAKE_MAX_VCPUS];
+	struct cv_hv_ops ops;
+	void *states[CV_FAKE_MAX_VCPUS], *cpus[CV_FAKE_MAX_VCPUS]; /* fake_<arch>.c's; owned */
+	void *machine;						   /* the same, of the VM */
+	int gic_version;
 };
+
+/* Keeps a copy of @what in *slot. */
+int cv_fake_keep(void **slot, const void *what, size_t len);
+
+/* fake_<arch>.c: adds the operations of the architecture. */
+void cv_fake_arch_init(struct cv_fake *f);
 
 /* What cv_fake_fail() has set for @op, 0 otherwise. */
 int cv_fake_injected(struct cv_fake *f, const char *op);

@@ -18,6 +18,9 @@ struct cv_hv;
 struct cv_vcpu;
 struct cv_x86_vcpu_state;
 struct cv_x86_cpuid;
+struct cv_arm_cpu;
+struct cv_arm_gic;
+struct cv_arm_vcpu_state;
 
 enum cv_exit_kind {
 	CV_EXIT_IO,	  /* port access: answer through data, then run again */
@@ -75,11 +78,26 @@ struct cv_hv_ops {
 			 struct vm_error *e);
 	/* the host's TSC frequency as the guest sees it, kHz, 0 if unknown */
 	uint32_t (*x86_tsc_khz)(struct cv_vcpu *vcpu);
+	/* ---- aarch64, in this order ---- */
+	/* the newest GIC that this host can give a guest, or -ENOTSUP with a sentence */
+	int (*arm_gic_version)(struct cv_hv *hv, struct vm_error *e);
+	/* switches a new vCPU on (@off: it waits for PSCI's CPU_ON) with all that the host has */
+	int (*arm_init)(struct cv_vcpu *vcpu, bool off, struct vm_error *e);
+	/* all vCPUs exist; interrupts are attached afterwards */
+	int (*arm_make_gic)(struct cv_hv *hv, const struct cv_arm_gic *gic, struct vm_error *e);
+	int (*arm_describe)(struct cv_vcpu *vcpu, struct cv_arm_cpu *cpu, struct vm_error *e);
+	/* makes the performance monitor interrupt with a PPI; keeps stolen time in 64 bytes of
+	 * guest memory. Only where arm_describe() tells of them */
+	int (*arm_set_pmu)(struct cv_vcpu *vcpu, unsigned int ppi, struct vm_error *e);
+	int (*arm_set_pvtime)(struct cv_vcpu *vcpu, uint64_t gpa, struct vm_error *e);
+	int (*arm_setup)(struct cv_vcpu *vcpu, const struct cv_arm_vcpu_state *state,
+			 struct vm_error *e);
 };
 
 struct cv_hv {
 	const struct cv_hv_ops *ops;
-	struct cv_hw hw; /* interrupts and doorbells for the transports */
+	struct cv_hw hw;	/* interrupts and doorbells for the transports */
+	unsigned int phys_bits; /* of guest-physical addresses; 0: see CPUID (x86_64) */
 };
 
 struct cv_vcpu {

@@ -121,13 +121,13 @@ static int check_caps(int fd, const struct cv_hv_config *config, struct vm_error
 	return 0;
 }
 
-static int create_vm(int fd, struct vm_error *e)
+static int create_vm(int fd, unsigned long type, struct vm_error *e)
 {
 	const char *remedy = "see the kernel's log (dmesg)";
 	int vm;
 
 	do {
-		vm = cv_kvm_ioctl_value(fd, KVM_CREATE_VM, 0);
+		vm = cv_kvm_ioctl_value(fd, KVM_CREATE_VM, type);
 	} while (vm == -EINTR); /* a signal of the embedder's: it has been handled by now */
 	if (vm >= 0)
 		return vm;
@@ -157,7 +157,7 @@ static int open_vm(struct cv_kvm *kvm, const struct cv_hv_config *config, struct
 			      "KVM wants %zd bytes for a vCPU's shared page; use "
 			      "another kernel",
 			      (ssize_t)kvm->run_len);
-	fd = create_vm(fd, e);
+	fd = create_vm(fd, cv_kvm_arch_vm_type(kvm), e);
 	if (fd < 0)
 		return fd;
 	cv_fd_set(&kvm->vm, fd);
@@ -190,6 +190,8 @@ void cv_kvm_destroy(struct cv_hv *hv)
 	struct cv_kvm *kvm = cv_kvm_of(hv);
 
 	cv_kvm_irq_fini(kvm);
+	cv_fd_close(&kvm->arm_its);
+	cv_fd_close(&kvm->arm_gic);
 	cv_fd_close(&kvm->vm);
 	cv_fd_close(&kvm->kvm);
 	pthread_mutex_destroy(&kvm->route_lock);

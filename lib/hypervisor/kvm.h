@@ -9,7 +9,6 @@
 #include <stdatomic.h>
 
 #include "hypervisor/hypervisor.h"
-#include "hypervisor/x86_64.h"
 #include "sys/fd.h"
 
 /* A capability without which no VM is made. */
@@ -48,6 +47,7 @@ struct cv_kvm {
 	struct cv_hv hv;
 	struct cv_log *log;
 	struct cv_fd kvm, vm;
+	struct cv_fd arm_gic, arm_its; /* KVM's devices */
 	bool irqchip;
 	size_t run_len; /* of a vCPU's shared page(s) */
 	pthread_mutex_t route_lock;
@@ -62,6 +62,7 @@ struct cv_kvm_vcpu {
 	struct cv_kvm *kvm;
 	struct cv_fd fd;
 	struct kvm_run *run;
+	bool pmu; /* aarch64: it has one */
 	pthread_t thread;
 	atomic_bool kicked; /* a signal is on its way or pending */
 };
@@ -98,6 +99,8 @@ void cv_kvm_irq_fini(struct cv_kvm *kvm);
 
 /* kvm_<arch>.c */
 extern const struct cv_hv_ops cv_kvm_ops;
+/* The argument of KVM_CREATE_VM; notes the width of addresses. */
+unsigned long cv_kvm_arch_vm_type(struct cv_kvm *kvm);
 /* What must be set before memory, and the interrupt controllers after it. */
 int cv_kvm_arch_init(struct cv_kvm *kvm, struct vm_error *e) CV_MUST_CHECK;
 int cv_kvm_arch_irqchip(struct cv_kvm *kvm, struct vm_error *e) CV_MUST_CHECK;
@@ -105,6 +108,8 @@ int cv_kvm_arch_irqchip(struct cv_kvm *kvm, struct vm_error *e) CV_MUST_CHECK;
 unsigned int cv_kvm_arch_routes(struct kvm_irq_routing_entry *entries);
 /* The first GSI that no interrupt controller pin has. */
 unsigned int cv_kvm_arch_first_msi(void);
+/* An exit that only this architecture has: true when it is dealt with and the vCPU may run on. */
+bool cv_kvm_arch_exit(struct cv_kvm_vcpu *v);
 /* " at rip 0x..." for the text of a failure; empty if unknown. */
 void cv_kvm_arch_where(struct cv_kvm_vcpu *v, char *buf, size_t size);
 

@@ -185,7 +185,8 @@ static void exit_internal_error(struct cv_kvm_vcpu *v, struct cv_exit *exit)
 	}
 }
 
-static void exit_reason(struct cv_kvm_vcpu *v, struct cv_exit *exit)
+/* Whether it concerns anybody: false when the vCPU is simply to go on. */
+static bool exit_reason(struct cv_kvm_vcpu *v, struct cv_exit *exit)
 {
 	struct kvm_run *run = v->run;
 
@@ -213,24 +214,36 @@ static void exit_reason(struct cv_kvm_vcpu *v, struct cv_exit *exit)
 		       (unsigned long long)run->fail_entry.hardware_entry_failure_reason);
 		break;
 	default:
+		if (cv_kvm_arch_exit(v))
+			return false;
 		failed(v, exit, "KVM exit reason %u is not handled", run->exit_reason);
+	}
+	return true;
+}
+
+/* KVM_RUN, until there is something to tell: 0 or -errno. */
+static int run(struct cv_kvm_vcpu *v, struct cv_exit *exit)
+{
+	for (;;) {
+		int err = cv_kvm_ioctl_value(cv_fd_get(&v->fd), KVM_RUN, 0);
+
+		/* -EAGAIN: a processor that waited for its start has been woken */
+		if (err < 0 && err != -EAGAIN)
+			return err;
+		if (err >= 0 && exit_reason(v, exit))
+			return 0;
 	}
 }
 
 void cv_kvm_vcpu_run(struct cv_vcpu *vcpu, struct cv_exit *exit)
 {
 	struct cv_kvm_vcpu *v = cv_kvm_vcpu_of(vcpu);
-	int err;
+	int err = run(v, exit);
 
-	do {
-		err = cv_kvm_ioctl_value(cv_fd_get(&v->fd), KVM_RUN, 0);
-	} while (err == -EAGAIN); /* a processor that waited for its start has been woken */
 	if (err == -EINTR) {
 		take_kick(v);
 		exit->kind = CV_EXIT_KICKED;
 	} else if (err < 0) {
 		failed(v, exit, "KVM_RUN failed: %s", strerror(-err));
-	} else {
-		exit_reason(v, exit);
 	}
 }

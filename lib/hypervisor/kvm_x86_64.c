@@ -7,6 +7,7 @@
 
 #include "hypervisor/cpuid_x86_64.h"
 #include "hypervisor/kvm.h"
+#include "hypervisor/x86_64.h"
 
 /* Three pages that Intel processors without real mode need, below the firmware's megabyte. The
  * identity map's page stays where KVM puts it, just below. */
@@ -55,6 +56,11 @@ const struct cv_kvm_cap *cv_kvm_arch_cap(unsigned int index)
 	return index < CV_LEN(arch_caps) ? &arch_caps[index] : NULL;
 }
 
+unsigned long cv_kvm_arch_vm_type(struct cv_kvm *kvm CV_UNUSED)
+{
+	return 0;
+}
+
 int cv_kvm_arch_init(struct cv_kvm *kvm, struct vm_error *e)
 {
 	int err = cv_kvm_ioctl_value(cv_fd_get(&kvm->vm), KVM_SET_TSS_ADDR, TSS_ADDR);
@@ -98,6 +104,11 @@ unsigned int cv_kvm_arch_routes(struct kvm_irq_routing_entry *entries)
 unsigned int cv_kvm_arch_first_msi(void)
 {
 	return N_IOAPIC_PINS;
+}
+
+bool cv_kvm_arch_exit(struct cv_kvm_vcpu *v CV_UNUSED)
+{
+	return false;
 }
 
 void cv_kvm_arch_where(struct cv_kvm_vcpu *v, char *buf, size_t size)

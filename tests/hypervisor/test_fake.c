@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "hypervisor/fake.h"
+#include "hypervisor/x86_64.h"
 #include "support/check_main.h"
 #include "sys/fd.h"
 

@@ -170,8 +170,11 @@ void cv_event_signal_shared(int fd)
 	struct pollfd p = { .fd = fd, .events = POLLOUT };
 	int saved = errno;
 
-	/* who waits for edges sees none in a full one: it becomes unreadable before */
-	if (poll(&p, 1, 0) != 1)
+	/*
+	 * Full: POLLERR where the kernel has filled it to the last, else nothing. Who waits for
+	 * edges sees none in such a one, so it becomes unreadable before.
+	 */
+	if (poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT))
 		cv_ignore(cv_event_drain_shared(fd));
 	cv_event_signal(fd);
 	errno = saved;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a slot does beyond requests, through vhost-user: pauses, single queues, calls, state. */
 #include "peer.h"
+#include "support/overfill.h"
 #include "support/vdev.h"
 #include "support/vdev_pci.h"
 #include "vhost/user_frontend.h"
@@ -217,14 +218,8 @@ static int event_id(int fd)
 	return id;
 }
 
-/* What a back end can do with the eventfds that it was given: they are as full as they get. */
-static void fill(int fd)
-{
-	for (uint64_t add = UINT64_MAX - 1; add > 0; add /= 2)
-		ck_assert(write(fd, &add, sizeof(add)) == sizeof(add) || errno == EAGAIN);
-}
-
-/* And block, in each process. Both sides have their descriptors here: those that are twice. */
+/* What a back end can do with the eventfds that it was given: they block, in each process, and
+ * are as full as they get. Both sides have their descriptors here: those that are twice. */
 static void make_blocking(bool filled)
 {
 	enum { N = 256 };
@@ -240,8 +235,10 @@ static void make_blocking(bool filled)
 		if (ids[fd] < 0 || seen < 2)
 			continue;
 		ck_assert_int_eq(cv_fd_set_nonblock(fd, true), 0);
-		if (filled)
-			fill(fd);
+		if (filled) {
+			overfill_write(fd);
+			overfill_signal(fd);
+		}
 		ck_assert_int_eq(cv_fd_set_nonblock(fd, false), 0);
 	}
 }

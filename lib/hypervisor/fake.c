@@ -17,11 +17,6 @@ struct irqfd {
 	int fd, resample;
 };
 
-static struct cv_fake *of_hv(struct cv_hv *hv)
-{
-	return cv_container_of(hv, struct cv_fake, hv);
-}
-
 static struct cv_fake *of_hw(struct cv_hw *hw)
 {
 	return cv_container_of(hw, struct cv_fake, hv.hw);
@@ -40,9 +35,16 @@ int cv_fake_injected(struct cv_fake *f, const char *op)
 	return err;
 }
 
+int cv_fake_told(struct cv_fake *f, const char *op, struct vm_error *e)
+{
+	int err = cv_fake_injected(f, op);
+
+	return err ? cv_err(e, err, "fake: %s fails as it was told", op) : 0;
+}
+
 void cv_fake_fail(struct cv_hv *hv, const char *op, int err)
 {
-	struct cv_fake *f = of_hv(hv);
+	struct cv_fake *f = cv_fake_of(hv);
 
 	pthread_mutex_lock(&f->lock);
 	f->fail_op = op;
@@ -238,7 +240,7 @@ static const struct cv_hw_ops hw_ops = {
 
 unsigned int cv_fake_interrupts(struct cv_hv *hv, uint32_t gsi)
 {
-	struct cv_fake *f = of_hv(hv);
+	struct cv_fake *f = cv_fake_of(hv);
 	unsigned int n = 0;
 
 	if (gsi >= FAKE_MAX_GSI)
@@ -254,7 +256,7 @@ unsigned int cv_fake_interrupts(struct cv_hv *hv, uint32_t gsi)
 
 uint32_t cv_fake_msi(struct cv_hv *hv, uint32_t data)
 {
-	struct cv_fake *f = of_hv(hv);
+	struct cv_fake *f = cv_fake_of(hv);
 	uint32_t gsi = 0;
 
 	pthread_mutex_lock(&f->lock);
@@ -267,7 +269,7 @@ uint32_t cv_fake_msi(struct cv_hv *hv, uint32_t data)
 
 void cv_fake_eoi(struct cv_hv *hv, uint32_t gsi)
 {
-	struct cv_fake *f = of_hv(hv);
+	struct cv_fake *f = cv_fake_of(hv);
 
 	pthread_mutex_lock(&f->lock);
 	cv_list_for_each(node, &f->irqfds) {
@@ -281,7 +283,7 @@ void cv_fake_eoi(struct cv_hv *hv, uint32_t gsi)
 
 unsigned int cv_fake_attached(struct cv_hv *hv)
 {
-	struct cv_fake *f = of_hv(hv);
+	struct cv_fake *f = cv_fake_of(hv);
 	unsigned int n = 0;
 
 	pthread_mutex_lock(&f->lock);
@@ -305,7 +307,7 @@ void cv_fake_note_failure(struct cv_fake *f, unsigned int step)
 
 unsigned int cv_fake_failures(struct cv_hv *hv, unsigned int *first)
 {
-	struct cv_fake *f = of_hv(hv);
+	struct cv_fake *f = cv_fake_of(hv);
 	unsigned int n;
 
 	pthread_mutex_lock(&f->lock);
@@ -320,13 +322,12 @@ unsigned int cv_fake_failures(struct cv_hv *hv, unsigned int *first)
 
 static int set_memory(struct cv_hv *hv, const struct cv_mem *mem, struct vm_error *e)
 {
-	struct cv_fake *f = of_hv(hv);
-	int err = cv_fake_injected(f, "set_memory");
+	struct cv_fake *f = cv_fake_of(hv);
+	int err = cv_fake_told(f, "set_memory", e);
 
-	if (err)
-		return cv_err(e, err, "fake: set_memory fails as it was told");
-	f->mem = mem;
-	return 0;
+	if (!err)
+		f->mem = mem;
+	return err;
 }
 
 int cv_fake_keep(void **slot, const void *what, size_t len)
@@ -341,7 +342,7 @@ int cv_fake_keep(void **slot, const void *what, size_t len)
 
 static void destroy(struct cv_hv *hv)
 {
-	struct cv_fake *f = of_hv(hv);
+	struct cv_fake *f = cv_fake_of(hv);
 
 	while (!cv_list_empty(&f->ioevents))
 		free(cv_list_entry(cv_list_pop(&f->ioevents), struct doorbell, node));

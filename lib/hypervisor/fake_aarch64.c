@@ -13,45 +13,28 @@ struct arm_vcpu {
 	uint64_t pvtime;
 };
 
-static struct cv_fake *of_hv(struct cv_hv *hv)
-{
-	return cv_container_of(hv, struct cv_fake, hv);
-}
-
-static struct cv_fake *of_vcpu(struct cv_vcpu *vcpu)
-{
-	return of_hv(cv_fake_hv(vcpu));
-}
-
-static int told(struct cv_fake *f, const char *op, struct vm_error *e)
-{
-	int err = cv_fake_injected(f, op);
-
-	return err ? cv_err(e, err, "fake: %s fails as it was told", op) : 0;
-}
-
 static int gic_version(struct cv_hv *hv, struct vm_error *e)
 {
-	int err = told(of_hv(hv), "arm_gic_version", e);
+	int err = cv_fake_told(cv_fake_of(hv), "arm_gic_version", e);
 
-	return err ? err : of_hv(hv)->gic_version;
+	return err ? err : cv_fake_of(hv)->gic_version;
 }
 
 static int arm_init(struct cv_vcpu *vcpu, bool off, struct vm_error *e)
 {
 	const struct arm_vcpu v = { .off = off };
-	struct cv_fake *f = of_vcpu(vcpu);
+	struct cv_fake *f = cv_fake_of_vcpu(vcpu);
 
-	return told(f, "arm_init", e) ?: cv_fake_keep(&f->cpus[vcpu->index], &v, sizeof(v));
+	return cv_fake_told(f, "arm_init", e) ?: cv_fake_keep(&f->cpus[vcpu->index], &v, sizeof(v));
 }
 
 static int make_gic(struct cv_hv *hv, const struct cv_arm_gic *gic, struct vm_error *e)
 {
-	struct cv_fake *f = of_hv(hv);
+	struct cv_fake *f = cv_fake_of(hv);
 
 	if ((int)gic->version != f->gic_version)
 		return cv_err(e, -ENODEV, "fake: this host has no GICv%u", gic->version);
-	return told(f, "arm_make_gic", e) ?: cv_fake_keep(&f->machine, gic, sizeof(*gic));
+	return cv_fake_told(f, "arm_make_gic", e) ?: cv_fake_keep(&f->machine, gic, sizeof(*gic));
 }
 
 static int arm_describe(struct cv_vcpu *vcpu, struct cv_arm_cpu *cpu, struct vm_error *e)
@@ -63,37 +46,37 @@ static int arm_describe(struct cv_vcpu *vcpu, struct cv_arm_cpu *cpu, struct vm_
 				    .page_64k = true,
 				    .pmu = true,
 				    .pvtime = true };
-	return told(of_vcpu(vcpu), "arm_describe", e);
+	return cv_fake_told(cv_fake_of_vcpu(vcpu), "arm_describe", e);
 }
 
 static int arm_set_pmu(struct cv_vcpu *vcpu, unsigned int ppi, struct vm_error *e)
 {
-	struct cv_fake *f = of_vcpu(vcpu);
+	struct cv_fake *f = cv_fake_of_vcpu(vcpu);
 	struct arm_vcpu *v = f->cpus[vcpu->index];
 
 	if (!f->machine || !v || ppi >= 16)
 		return cv_err(e, -ENODEV, "fake: a performance monitor needs the GIC");
 	v->pmu = true;
-	return told(f, "arm_set_pmu", e);
+	return cv_fake_told(f, "arm_set_pmu", e);
 }
 
 static int arm_set_pvtime(struct cv_vcpu *vcpu, uint64_t gpa, struct vm_error *e)
 {
-	struct cv_fake *f = of_vcpu(vcpu);
+	struct cv_fake *f = cv_fake_of_vcpu(vcpu);
 	struct arm_vcpu *v = f->cpus[vcpu->index];
 
 	if (!v || gpa % 64 != 0 || !cv_mem_valid(f->mem, gpa, 64))
 		return cv_err(e, -EINVAL, "fake: stolen time needs 64 aligned bytes of memory");
 	v->pvtime = gpa;
-	return told(f, "arm_set_pvtime", e);
+	return cv_fake_told(f, "arm_set_pvtime", e);
 }
 
 static int arm_setup(struct cv_vcpu *vcpu, const struct cv_arm_vcpu_state *state,
 		     struct vm_error *e)
 {
-	struct cv_fake *f = of_vcpu(vcpu);
+	struct cv_fake *f = cv_fake_of_vcpu(vcpu);
 
-	return told(f, "arm_setup", e)
+	return cv_fake_told(f, "arm_setup", e)
 		       ?: cv_fake_keep(&f->states[vcpu->index], state, sizeof(*state));
 }
 
@@ -114,22 +97,22 @@ void cv_fake_arch_init(struct cv_fake *f)
 
 const struct cv_arm_vcpu_state *cv_fake_arm_state(struct cv_hv *hv, unsigned int index)
 {
-	return index < CV_FAKE_MAX_VCPUS ? of_hv(hv)->states[index] : NULL;
+	return index < CV_FAKE_MAX_VCPUS ? cv_fake_of(hv)->states[index] : NULL;
 }
 
 bool cv_fake_arm_off(struct cv_hv *hv, unsigned int index)
 {
-	const struct arm_vcpu *v = index < CV_FAKE_MAX_VCPUS ? of_hv(hv)->cpus[index] : NULL;
+	const struct arm_vcpu *v = index < CV_FAKE_MAX_VCPUS ? cv_fake_of(hv)->cpus[index] : NULL;
 
 	return v && v->off;
 }
 
 const struct cv_arm_gic *cv_fake_arm_gic(struct cv_hv *hv)
 {
-	return of_hv(hv)->machine;
+	return cv_fake_of(hv)->machine;
 }
 
 void cv_fake_arm_set_version(struct cv_hv *hv, int version)
 {
-	of_hv(hv)->gic_version = version;
+	cv_fake_of(hv)->gic_version = version;
 }

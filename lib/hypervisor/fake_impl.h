@@ -40,8 +40,19 @@ int cv_fake_keep(void **slot, const void *what, size_t len);
 /* fake_<arch>.c: adds the operations of the architecture. */
 void cv_fake_arch_init(struct cv_fake *f);
 
-/* What cv_fake_fail() has set for @op, 0 otherwise. */
+static inline struct cv_fake *cv_fake_of(struct cv_hv *hv)
+{
+	return cv_container_of(hv, struct cv_fake, hv);
+}
+
+static inline struct cv_fake *cv_fake_of_vcpu(struct cv_vcpu *vcpu)
+{
+	return cv_fake_of(cv_fake_hv(vcpu));
+}
+
+/* What cv_fake_fail() has set for @op, 0 otherwise; the second says so. */
 int cv_fake_injected(struct cv_fake *f, const char *op);
+int cv_fake_told(struct cv_fake *f, const char *op, struct vm_error *e) CV_MUST_CHECK;
 
 /* Signals the doorbells that this write rings; whether there was one. */
 bool cv_fake_ring(struct cv_fake *f, bool pio, uint64_t addr, uint32_t len, uint64_t val);

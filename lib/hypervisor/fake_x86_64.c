@@ -5,11 +5,6 @@
 #include "hypervisor/fake_impl.h"
 #include "hypervisor/x86_64.h"
 
-static struct cv_fake *of_hv(struct cv_hv *hv)
-{
-	return cv_container_of(hv, struct cv_fake, hv);
-}
-
 /* A small Intel processor. */
 static int x86_cpuid(struct cv_hv *hv, struct cv_x86_cpuid *list, struct vm_error *e)
 {
@@ -29,37 +24,30 @@ static int x86_cpuid(struct cv_hv *hv, struct cv_x86_cpuid *list, struct vm_erro
 		{ 0x80000001, 0, false, 0, 0, 0x101, 0x20100800 },
 		{ 0x80000008, 0, false, 0x3028, 0, 0, 0 },
 	};
-	int err = cv_fake_injected(of_hv(hv), "x86_cpuid");
+	int err = cv_fake_told(cv_fake_of(hv), "x86_cpuid", e);
 
 	if (err)
-		return cv_err(e, err, "fake: x86_cpuid fails as it was told");
+		return err;
 	list->n = CV_LEN(entries);
 	memcpy(list->entries, entries, sizeof(entries));
 	return 0;
 }
 
-static struct cv_fake *of_vcpu(struct cv_vcpu *vcpu)
-{
-	return of_hv(cv_fake_hv(vcpu));
-}
-
 static int x86_set_cpuid(struct cv_vcpu *vcpu, const struct cv_x86_cpuid *list, struct vm_error *e)
 {
-	struct cv_fake *f = of_vcpu(vcpu);
-	int err = cv_fake_injected(f, "x86_set_cpuid")
-			  ?: cv_fake_keep(&f->cpus[vcpu->index], list, sizeof(*list));
+	struct cv_fake *f = cv_fake_of_vcpu(vcpu);
 
-	return err ? cv_err(e, err, "fake: x86_set_cpuid fails as it was told") : 0;
+	return cv_fake_told(f, "x86_set_cpuid", e)
+		       ?: cv_fake_keep(&f->cpus[vcpu->index], list, sizeof(*list));
 }
 
 static int x86_setup(struct cv_vcpu *vcpu, const struct cv_x86_vcpu_state *state,
 		     struct vm_error *e)
 {
-	struct cv_fake *f = of_vcpu(vcpu);
-	int err = cv_fake_injected(f, "x86_setup")
-			  ?: cv_fake_keep(&f->states[vcpu->index], state, sizeof(*state));
+	struct cv_fake *f = cv_fake_of_vcpu(vcpu);
 
-	return err ? cv_err(e, err, "fake: x86_setup fails as it was told") : 0;
+	return cv_fake_told(f, "x86_setup", e)
+		       ?: cv_fake_keep(&f->states[vcpu->index], state, sizeof(*state));
 }
 
 static uint32_t x86_tsc_khz(struct cv_vcpu *vcpu)
@@ -80,10 +68,10 @@ void cv_fake_arch_init(struct cv_fake *f)
 
 const struct cv_x86_vcpu_state *cv_fake_x86_state(struct cv_hv *hv, unsigned int index)
 {
-	return index < CV_FAKE_MAX_VCPUS ? of_hv(hv)->states[index] : NULL;
+	return index < CV_FAKE_MAX_VCPUS ? cv_fake_of(hv)->states[index] : NULL;
 }
 
 const struct cv_x86_cpuid *cv_fake_x86_cpuid(struct cv_hv *hv, unsigned int index)
 {
-	return index < CV_FAKE_MAX_VCPUS ? of_hv(hv)->cpus[index] : NULL;
+	return index < CV_FAKE_MAX_VCPUS ? cv_fake_of(hv)->cpus[index] : NULL;
 }

@@ -8,26 +8,22 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#define CAP(cap, row_name, linux_version)                                               \
-	{                                                                               \
-		.number = cap, .name = row_name, .macro = #cap, .since = linux_version, \
-	}
-
 static const struct cv_kvm_cap caps[] = {
-	CAP(KVM_CAP_USER_MEMORY, "kvm_user_memory", "2.6.25"),
-	CAP(KVM_CAP_IRQCHIP, "kvm_irqchip", "2.6.20"),
-	CAP(KVM_CAP_IRQ_ROUTING, "kvm_irq_routing", "2.6.30"),
-	CAP(KVM_CAP_IRQFD, "kvm_irqfd", "2.6.32"),
-	CAP(KVM_CAP_IRQFD_RESAMPLE, "kvm_irqfd_resample", "3.8"),
-	CAP(KVM_CAP_IOEVENTFD, "kvm_ioeventfd", "2.6.32"),
-	CAP(KVM_CAP_IOEVENTFD_ANY_LENGTH, "kvm_ioeventfd_any_length", "4.4"),
+	CV_KVM_CAP(KVM_CAP_USER_MEMORY, "kvm_user_memory", "2.6.25"),
+	CV_KVM_CAP(KVM_CAP_IRQCHIP, "kvm_irqchip", "2.6.20"),
+	CV_KVM_CAP(KVM_CAP_IRQ_ROUTING, "kvm_irq_routing", "2.6.30"),
+	CV_KVM_CAP(KVM_CAP_IRQFD, "kvm_irqfd", "2.6.32"),
+	CV_KVM_CAP(KVM_CAP_IRQFD_RESAMPLE, "kvm_irqfd_resample", "3.8"),
+	CV_KVM_CAP(KVM_CAP_IOEVENTFD, "kvm_ioeventfd", "2.6.32"),
+	CV_KVM_CAP(KVM_CAP_IOEVENTFD_ANY_LENGTH, "kvm_ioeventfd_any_length", "4.4"),
 };
 
 const struct cv_kvm_cap *cv_kvm_cap(unsigned int index)
 {
 	const unsigned int n = CV_LEN(caps);
+	const struct cv_kvm_cap *cap = index < n ? &caps[index] : &cv_kvm_arch_caps[index - n];
 
-	return index < n ? &caps[index] : cv_kvm_arch_cap(index - n);
+	return cap->name ? cap : NULL;
 }
 
 int cv_kvm_ioctl(int fd, unsigned long request, void *arg)

@@ -19,10 +19,14 @@ struct cv_kvm_cap {
 	const char *since; /* the first Linux that has it */
 };
 
-/* The @index-th needed capability, NULL past the last: those of every architecture, then this
+#define CV_KVM_CAP(cap, row_name, linux_version)                                        \
+	{                                                                               \
+		.number = cap, .name = row_name, .macro = #cap, .since = linux_version, \
+	}
+
+/* The @index-th needed capability, NULL after the last: those of every architecture, then this
  * one's. */
 const struct cv_kvm_cap *cv_kvm_cap(unsigned int index);
-const struct cv_kvm_cap *cv_kvm_arch_cap(unsigned int index);
 
 /* What is wrong and what to do about it, one clause each. */
 struct cv_kvm_fault {
@@ -99,6 +103,7 @@ void cv_kvm_irq_fini(struct cv_kvm *kvm);
 
 /* kvm_<arch>.c */
 extern const struct cv_hv_ops cv_kvm_ops;
+extern const struct cv_kvm_cap cv_kvm_arch_caps[]; /* ends with a row without a name */
 /* The argument of KVM_CREATE_VM; notes the width of addresses. */
 unsigned long cv_kvm_arch_vm_type(struct cv_kvm *kvm);
 /* What must be set before memory, and the interrupt controllers after it. */

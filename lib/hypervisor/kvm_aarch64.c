@@ -30,16 +30,12 @@
 /* SPSR: EL1 with its own stack pointer, debug exceptions and all interrupts masked. */
 #define PSTATE_EL1 0x3c5u
 
-static const struct cv_kvm_cap arch_caps[] = {
-	{ KVM_CAP_DEVICE_CTRL, "kvm_device_ctrl", "KVM_CAP_DEVICE_CTRL", "3.10" },
-	{ KVM_CAP_ONE_REG, "kvm_one_reg", "KVM_CAP_ONE_REG", "3.6" },
-	{ KVM_CAP_ARM_PSCI_0_2, "kvm_arm_psci_0_2", "KVM_CAP_ARM_PSCI_0_2", "3.16" },
+const struct cv_kvm_cap cv_kvm_arch_caps[] = {
+	CV_KVM_CAP(KVM_CAP_DEVICE_CTRL, "kvm_device_ctrl", "3.10"),
+	CV_KVM_CAP(KVM_CAP_ONE_REG, "kvm_one_reg", "3.6"),
+	CV_KVM_CAP(KVM_CAP_ARM_PSCI_0_2, "kvm_arm_psci_0_2", "3.16"),
+	{ .name = NULL },
 };
-
-const struct cv_kvm_cap *cv_kvm_arch_cap(unsigned int index)
-{
-	return index < CV_LEN(arch_caps) ? &arch_caps[index] : NULL;
-}
 
 /* Not the 40 bits that every guest had once: some hosts have fewer. */
 unsigned long cv_kvm_arch_vm_type(struct cv_kvm *kvm)

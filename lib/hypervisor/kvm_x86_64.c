@@ -45,16 +45,12 @@
 #define LEAF_BRAND_LAST	 0x80000004u
 #define CPUID_ADDED_MAX	 8u /* entries that a policy may add */
 
-static const struct cv_kvm_cap arch_caps[] = {
-	{ KVM_CAP_SET_TSS_ADDR, "kvm_set_tss_addr", "KVM_CAP_SET_TSS_ADDR", "2.6.24" },
-	{ KVM_CAP_PIT2, "kvm_pit2", "KVM_CAP_PIT2", "2.6.31" },
-	{ KVM_CAP_EXT_CPUID, "kvm_ext_cpuid", "KVM_CAP_EXT_CPUID", "2.6.26" },
+const struct cv_kvm_cap cv_kvm_arch_caps[] = {
+	CV_KVM_CAP(KVM_CAP_SET_TSS_ADDR, "kvm_set_tss_addr", "2.6.24"),
+	CV_KVM_CAP(KVM_CAP_PIT2, "kvm_pit2", "2.6.31"),
+	CV_KVM_CAP(KVM_CAP_EXT_CPUID, "kvm_ext_cpuid", "2.6.26"),
+	{ .name = NULL },
 };
-
-const struct cv_kvm_cap *cv_kvm_arch_cap(unsigned int index)
-{
-	return index < CV_LEN(arch_caps) ? &arch_caps[index] : NULL;
-}
 
 unsigned long cv_kvm_arch_vm_type(struct cv_kvm *kvm CV_UNUSED)
 {

@@ -377,7 +377,6 @@ void cv_machine_destroy(struct cv_machine *m)
 	cv_bus_destroy(m->mmio);
 	cv_bus_destroy(m->pio);
 	cv_lines_fini(&m->lines);
-	cv_arch_destroy(m);
 	cv_hv_destroy(m->hv);
 	free(m);
 }

@@ -59,7 +59,6 @@ struct cv_machine {
 	unsigned int n_pci_functions; /* slots 1 to this are taken */
 	unsigned int n_mmio;
 	struct cv_vcpu *vcpus[CV_MACHINE_MAX_VCPUS];
-	struct cv_machine_arch *arch; /* what the architecture keeps */
 };
 
 /* Where a register class goes. A row without a base is placed by its "num" option, or is on no bus. */
@@ -90,7 +89,6 @@ unsigned int cv_arch_ranges(uint64_t size, struct cv_mem_range *ranges);
 
 /* After the VM, its memory and buses, before anything is attached to an interrupt. */
 int cv_arch_create(struct cv_machine *m, struct vm_error *e) CV_MUST_CHECK;
-void cv_arch_destroy(struct cv_machine *m);
 
 /* After the PCI root. */
 int cv_arch_pci_created(struct cv_machine *m, struct vm_error *e) CV_MUST_CHECK;

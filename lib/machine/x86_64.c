@@ -88,8 +88,6 @@ int cv_arch_create(struct cv_machine *m, struct vm_error *e)
 	return err;
 }
 
-void cv_arch_destroy(struct cv_machine *m CV_UNUSED) {}
-
 int cv_arch_pci_created(struct cv_machine *m, struct vm_error *e)
 {
 	return cv_bus_add(m->pio, CV_X86_PORT_PCI, 8, cv_pci_root_ports(m->pci), 0, e);

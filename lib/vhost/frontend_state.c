@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,8 +15,18 @@
 #define CHUNK	  65536u
 #define STATE_MS  30000u /* for a whole state, however it trickles */
 
-/* A pipe, of which one end is given away; the peer may offer a file of its own instead, which then
- * is *fd. 0 or -errno. */
+/* A pipe, a socket or a file in memory: a read of anything else could last as long as the peer
+ * likes. */
+static bool reads_at_once(int fd)
+{
+	struct stat st;
+
+	return fcntl(fd, F_GET_SEALS) >= 0 ||
+	       (fstat(fd, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)));
+}
+
+/* A pipe, of which one end is given away; the peer may offer a descriptor of its own instead, which
+ * then is *fd. 0 or -errno. */
 static int begin(struct cv_vhost_frontend *f, uint32_t direction, int *fd)
 {
 	struct cv_vhost_msg m = { .h = { .request = CV_VHOST_SET_DEVICE_STATE_FD,
@@ -40,6 +51,7 @@ static int begin(struct cv_vhost_frontend *f, uint32_t direction, int *fd)
 	else if (!(m.p.u64 & CV_VHOST_NO_FD) && m.fds.n == 1) {
 		cv_close_fd_ptr(fd);
 		*fd = cv_msg_fds_take(&m.fds, 0);
+		err = reads_at_once(*fd) ? 0 : -EPROTO;
 	}
 	cv_msg_fds_close(&m.fds);
 	return err ?: cv_fd_set_nonblock(*fd, true);

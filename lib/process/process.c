@@ -158,8 +158,10 @@ static int make_process(struct cv_process *c, struct vm_error *e)
 }
 
 /* What forbids even this would leave the process waiting for a judge that it cannot call. */
-static int check_filter(const struct cv_seccomp *filter, const char *policy, struct vm_error *e)
+static int check_filter(const struct cv_process_host *host, const struct cv_seccomp *filter,
+			const char *policy, struct vm_error *e)
 {
+	const char *dir = host->policy_dir;
 	const struct seccomp_data call = { .nr = SYS_sendmsg,
 					   .arch = CV_SECCOMP_ARCH,
 					   .args[2] = MSG_NOSIGNAL | MSG_DONTWAIT };
@@ -169,9 +171,9 @@ static int check_filter(const struct cv_seccomp *filter, const char *policy, str
 	if (err || outcomes == CV_BPF_REFUSE)
 		return cv_err(
 			e, -EINVAL,
-			"seccomp: the policy '%s' does not allow sendmsg, without which a device "
-			"process cannot speak to its parent; add 'sendmsg: 1'",
-			policy);
+			"%s%s%s%s.policy does not allow sendmsg, without which a device process "
+			"cannot speak to its parent; add 'sendmsg: 1'",
+			dir ? "seccomp_policy_dir: " : "", dir ? dir : "", dir ? "/" : "", policy);
 	return 0;
 }
 
@@ -185,7 +187,7 @@ static int make_filter(struct cv_process_host *host, struct cv_seccomp *filter, 
 	if (host->log_failures)
 		cv_seccomp_log_failures(filter);
 	else
-		err = check_filter(filter, policy, e);
+		err = check_filter(host, filter, policy, e);
 	if (err)
 		cv_seccomp_fini(filter);
 	return err;

@@ -78,6 +78,7 @@ static int check(uint32_t mask, struct vm_error *e)
 
 int cv_jail_parse(const char *text, uint32_t *mask, struct vm_error *e)
 {
+	const char *start = text;
 	char all[160];
 
 	*mask = 0;
@@ -94,6 +95,11 @@ int cv_jail_parse(const char *text, uint32_t *mask, struct vm_error *e)
 				      "none, %s",
 				      (int)cv_min(len, (size_t)40), word, all);
 		}
+		/* nothing would be left: hardly what is meant by it */
+		if (minus && text == start)
+			return cv_err(e, -EINVAL,
+				      "'%.*s' takes away from an empty list; give default,%.*s",
+				      (int)len + 1, text, (int)len + 1, text);
 		*mask = minus ? *mask & ~one : *mask | one;
 		text = word + len;
 		if (*text == '\0')

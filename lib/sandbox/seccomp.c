@@ -53,7 +53,8 @@ int cv_seccomp_get(struct cv_seccomp *s, const char *dir, const char *name, stru
 	if (!policy || !path)
 		return cv_err(e, -ENOMEM, "seccomp: out of memory");
 	err = cv_policy_read(policy, cv_arch_native(), path, e);
-	return err ?: cv_seccomp_compile(s, policy, e);
+	err = err ?: cv_seccomp_compile(s, policy, e);
+	return err ? cv_err_prefix(e, err, "seccomp_policy_dir") : 0;
 }
 
 /* In place of the kills, but for those of the prologue. */

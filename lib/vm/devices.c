@@ -251,6 +251,11 @@ static int configure(struct vm_device *d, const char *options, struct vm_error *
 
 	if (!err && d->cls->check)
 		err = d->cls->check(d->config, d->vm->memory, e);
+	if (!err && d->common.restart && !cv_vm_device_wants_process(d))
+		err = cv_err(e, -EINVAL,
+			     "%s: option restart: only a process of its own can be replaced; leave "
+			     "it out, or give sandbox=on as well",
+			     d->cls->name);
 	err = err ?: cv_vm_device_fits(d, e);
 	if (!err && d->cls == &cv_vhost_user_class)
 		err = cv_vm_peer_create(d, e);

@@ -21,18 +21,24 @@ static int out_of_memory(struct vm_error *e)
 	return cv_err(e, -ENOMEM, "the VM: out of memory");
 }
 
-/* A program that may be started, and that belongs to whom the code here belongs to (or to root): in
- * a directory that everybody writes to, anybody could have put one beside it. */
-static bool trusted(const char *path, const char *here)
+/* Why the program at @path is not to be started, NULL if it may be. It belongs to whom the code here
+ * belongs to (or to root): in a directory that everybody writes to, anybody could have put one beside
+ * it. */
+static const char *distrust(const char *path, const char *here)
 {
 	struct stat program, code;
 
-	return access(path, X_OK) == 0 && stat(path, &program) == 0 && stat(here, &code) == 0 &&
-	       (program.st_uid == code.st_uid || program.st_uid == 0);
+	if (stat(path, &program) < 0 || stat(here, &code) < 0)
+		return strerror(errno);
+	if (program.st_uid != code.st_uid && program.st_uid != 0)
+		return "it belongs to another user";
+	if (program.st_mode & S_IWOTH)
+		return "everybody may write to it";
+	return access(path, X_OK) < 0 ? "it may not be executed" : NULL;
 }
 
 /* The file that this code was loaded from, and what is beside it. */
-static int find_program(char **program, struct vm_error *e)
+static int find_program(char **program, struct cv_log *log, struct vm_error *e)
 {
 	Dl_info info = { 0 };
 	const char *slash;
@@ -44,22 +50,28 @@ static int find_program(char **program, struct vm_error *e)
 	dir = slash ? (int)(slash - info.dli_fname) : 0;
 	for (size_t i = 0; i < CV_LEN(places) && dir > 0; i++) {
 		CV_AUTO_FREE char *path = cv_str_printf("%.*s/%s", dir, info.dli_fname, places[i]);
+		const char *why;
 
 		if (!path)
 			return out_of_memory(e);
-		if (trusted(path, info.dli_fname)) {
+		if (access(path, F_OK) < 0)
+			continue;
+		why = distrust(path, info.dli_fname);
+		if (!why) {
 			*program = cv_steal(path);
 			return 0;
 		}
+		cv_log_warn(log, "sandbox: %s is not used for device processes: %s", path, why);
 	}
 	*program = strdup(CROSVM_DEVICE_PROGRAM);
 	return *program ? 0 : out_of_memory(e);
 }
 
-static int take_program(struct cv_vm_host *host, const char *given, struct vm_error *e)
+static int take_program(struct cv_vm_host *host, const char *given, struct cv_log *log,
+			struct vm_error *e)
 {
 	if (!given)
-		return find_program(&host->program, e);
+		return find_program(&host->program, log, e);
 	host->program = strdup(given);
 	return host->program ? 0 : out_of_memory(e);
 }
@@ -92,12 +104,15 @@ int cv_vm_host_init(struct cv_vm_host *host, const struct vm_config *c, struct c
 	err = take_mechanisms(&host->process.mechanisms, c->sandbox_mechanisms, log, e);
 	if (err)
 		return err;
+	if (c->seccomp_policy_dir && !c->seccomp_policy_dir[0])
+		return cv_err(e, -EINVAL,
+			      "seccomp_policy_dir: the path is empty, give a directory");
 	if (c->seccomp_policy_dir) {
 		host->policy_dir = strdup(c->seccomp_policy_dir);
 		if (!host->policy_dir)
 			return out_of_memory(e);
 	}
-	err = take_program(host, c->device_program, e);
+	err = take_program(host, c->device_program, log, e);
 	host->process.program = host->program;
 	host->process.policy_dir = host->policy_dir;
 	host->process.log_failures = c->seccomp_log_failures;

@@ -121,6 +121,14 @@ static void remove_dir(struct world *w)
 	ck_assert_int_eq(rmdir(w->dir), 0);
 }
 
+static void create_fails(struct world *w, const char *words)
+{
+	w->vm = (void *)w;
+	sentence(w, vm_create(&w->config, &w->vm, &w->e), -EINVAL, words);
+	w->vm = NULL;
+	fini(w);
+}
+
 START_TEST(no_policies)
 {
 	struct world w;
@@ -131,14 +139,19 @@ START_TEST(no_policies)
 	create(&w);
 	starts(&w); /* nothing has asked for a policy yet */
 	add(&w, "rng");
-	sentence(&w, vm_start(w.vm, &w.e), -ENOENT, "policy /nonexistent/rng.policy: No such file");
+	sentence(&w, vm_start(w.vm, &w.e), -ENOENT,
+		 "seccomp_policy_dir: policy /nonexistent/rng.policy: No such file");
 	fini(&w);
 	init(&w);
 	w.config.seccomp_policy_dir = "/dev/null";
 	create(&w);
 	add(&w, "rng");
-	start_fails(&w, -ENOTDIR, "policy /dev/null/rng.policy: Not a directory; name a directory");
+	start_fails(&w, -ENOTDIR,
+		    "seccomp_policy_dir: policy /dev/null/rng.policy: Not a directory; name a");
 	fini(&w);
+	init(&w);
+	w.config.seccomp_policy_dir = "";
+	create_fails(&w, "seccomp_policy_dir: the path is empty, give a directory");
 }
 END_TEST
 
@@ -258,14 +271,6 @@ END_TEST
 
 /* ---- what jails are made of ---- */
 
-static void create_fails(struct world *w, const char *words)
-{
-	w->vm = (void *)w;
-	sentence(w, vm_create(&w->config, &w->vm, &w->e), -EINVAL, words);
-	w->vm = NULL;
-	fini(w);
-}
-
 START_TEST(mechanisms)
 {
 	static const struct {
@@ -275,6 +280,7 @@ START_TEST(mechanisms)
 		{ "default,", "there is no mechanism ''" },
 		{ "", "there is no mechanism ''" },
 		{ "user pid", "there is no mechanism 'user pid'" },
+		{ "-landlock", "sandbox_mechanisms: '-landlock' takes away from an empty list" },
 		{ "seccomp", "seccomp needs no_new_privs" },
 		{ "landlock", "landlock needs no_new_privs" },
 		{ "default,-no_new_privs", "seccomp needs no_new_privs" },
@@ -326,6 +332,15 @@ START_TEST(options)
 		 "rng: option restart: 'often'");
 	sentence(&w, vm_add_device(w.vm, "serial", "restart=on", NULL, &w.e), -EINVAL,
 		 "serial: option 'restart' is not known");
+	sentence(&w, vm_add_device(w.vm, "rng", "sandbox=off,restart=on", NULL, &w.e), -EINVAL,
+		 "rng: option restart: only a process of its own can be replaced");
+	fini(&w);
+	init(&w);
+	w.config.sandbox = VM_SANDBOX_OFF;
+	create(&w);
+	sentence(&w, vm_add_device(w.vm, "rng", "restart=on", NULL, &w.e), -EINVAL,
+		 "rng: option restart: only a process of its own can be replaced");
+	ck_assert_int_eq(vm_add_device(w.vm, "rng", "sandbox=on,restart=on", NULL, &w.e), 0);
 	fini(&w);
 }
 END_TEST

@@ -655,6 +655,9 @@ START_TEST(names)
 	ck_assert_str_eq(e.text, "there is no mechanism 'users'; there are default, none, "
 				 "user,pid,net,ipc,uts,mount,cgroup,caps,rlimit,no_new_privs,"
 				 "landlock,seccomp");
+	ck_assert_int_eq(cv_jail_parse("-landlock,user", &mask, &e), -EINVAL);
+	ck_assert_str_eq(e.text, "'-landlock' takes away from an empty list; give "
+				 "default,-landlock");
 	ck_assert_int_eq(cv_jail_parse("user,seccomp", &mask, &e), -EINVAL);
 	ck_assert_str_eq(e.text, "seccomp needs no_new_privs; add that to the list");
 	ck_assert_str_eq(cv_jail_name(CV_JAIL_UTS), "uts");

@@ -578,8 +578,10 @@ START_TEST(missing)
 	ck_assert_str_eq(e.text, "seccomp: there is no policy 'toaster' in this build; name a "
 				 "directory that has toaster.policy");
 	ck_assert_int_eq(cv_seccomp_get(&s, "/nowhere", "rng", &e), -ENOENT);
-	ck_assert_str_eq(e.text, "policy /nowhere/rng.policy: No such file or directory; name "
-				 "a directory that has such a file");
+	ck_assert_str_eq(
+		e.text,
+		"seccomp_policy_dir: policy /nowhere/rng.policy: No such file or directory; name "
+		"a directory that has such a file");
 	cv_seccomp_fini(&s);
 }
 END_TEST

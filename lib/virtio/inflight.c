@@ -196,19 +196,28 @@ static void packed_init(struct cv_vq *vq, struct packed_notes *n)
 	STORE(n->version, VERSION);
 }
 
-/* The step that was under way: whether the driver knows of it already, and then it is done. */
-static void packed_finish(struct cv_vq *vq, struct packed_notes *n)
+/* Whether the driver knows of the step that was under way when the predecessor died. */
+static bool packed_is_known(const struct cv_vq *vq, const struct packed_notes *n)
 {
 	uint16_t at = LOAD(n->old_used_idx), flags;
 	bool wrap = LOAD(n->old_used_wrap);
 
-	if (at < vq->size && (at != LOAD(n->used_idx) || wrap != LOAD(n->used_wrap))) {
-		flags = cv_ring_load16(vq->desc + (size_t)at * CV_DESC_SIZE + 14);
-		if (!!(flags & CV_DESC_F_AVAIL) != wrap || !!(flags & CV_DESC_F_USED) == wrap) {
-			n->old_free_head = LOAD(n->free_head);
-			n->old_used_idx = LOAD(n->used_idx);
-			n->old_used_wrap = LOAD(n->used_wrap);
-		}
+	if (at >= vq->size || (at == LOAD(n->used_idx) && wrap == LOAD(n->used_wrap)))
+		return false;
+	/* backwards without another wrap: it died while it noted the step as done */
+	if (at > LOAD(n->used_idx) && wrap == LOAD(n->used_wrap))
+		return true;
+	flags = cv_ring_load16(vq->desc + (size_t)at * CV_DESC_SIZE + 14);
+	return !!(flags & CV_DESC_F_AVAIL) != wrap || !!(flags & CV_DESC_F_USED) == wrap;
+}
+
+/* The step that was under way is done if the driver knows of it, or else has not begun. */
+static void packed_finish(struct cv_vq *vq, struct packed_notes *n)
+{
+	if (packed_is_known(vq, n)) {
+		n->old_free_head = LOAD(n->free_head);
+		n->old_used_idx = LOAD(n->used_idx);
+		n->old_used_wrap = LOAD(n->used_wrap);
 	}
 	n->free_head = LOAD(n->old_free_head);
 	n->used_idx = LOAD(n->old_used_idx);

@@ -111,9 +111,30 @@ static void add(struct crash *c)
 	drv_publish(&c->p.drv);
 }
 
+/* Dies in the middle of noting that a push is done (packed: of its two parts, the wrap counter is in
+ * place), and the driver makes use of the place at once. */
+static void die_noting(struct crash *c)
+{
+	enum { USED_WRAP = 20, OLD_USED_WRAP = 21 }; /* in QueueRegionPacked */
+	uint8_t *notes = c->notes;
+	struct cv_chain *chain = pick(c);
+
+	cv_inflight_using(&c->p.vq, chain);
+	if (c->p.vq.packed)
+		cv_vq_packed_use(&c->p.vq, chain, 1);
+	else
+		cv_vq_split_use(&c->p.vq, chain, 1);
+	if (c->p.vq.packed)
+		notes[OLD_USED_WRAP] = notes[USED_WRAP];
+	die(c);
+	take_back(c);
+	add(c);
+	start(c);
+}
+
 static void step(struct crash *c)
 {
-	unsigned int what = dice(c, 20);
+	unsigned int what = dice(c, 21);
 
 	if (what < 6)
 		add(c);
@@ -130,6 +151,8 @@ static void step(struct crash *c)
 	else if (what == 19) {
 		die(c);
 		start(c);
+	} else if (c->n_out > 0) {
+		die_noting(c);
 	}
 }
 

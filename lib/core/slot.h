@@ -70,6 +70,7 @@ struct cv_vq_config {
 	/* where chains in flight are noted, for a process that may die: see virtio/inflight.h; NULL:
 	 * nowhere. Borrowed, cv_inflight_len() bytes */
 	void *inflight;
+	bool suspends; /* a pause need not wait for what can stay in these notes */
 };
 
 /* The ring positions of a queue that nobody has used. */
@@ -90,14 +91,16 @@ struct cv_vslot_ops {
 	void (*config_write)(struct cv_vslot *slot, uint32_t off, const uint8_t *buf, uint32_t len);
 	/* the driver has set DRIVER_OK; @queues has n_queues entries. 0 or -errno */
 	int (*start)(struct cv_vslot *slot, uint64_t features, const struct cv_vq_config *queues);
-	/* returns with nothing in flight; writes the ring positions back unless @queues is NULL */
+	/* returns with nothing in flight. With @queues they are to go on later: requests are finished
+	 * or stay in the notes of chains in flight, none fails for this, and the positions are
+	 * written back. NULL: the driver has given them up */
 	void (*stop)(struct cv_vslot *slot, struct cv_vq_config *queues);
 	/* to the state after creation; stopped already */
 	void (*reset)(struct cv_vslot *slot);
 	/* re-points one queue's interrupt while running */
 	void (*set_call)(struct cv_vslot *slot, unsigned int index, int call_fd);
-	/* VIRTIO_F_RING_RESET: stops one queue, and starts it with a new configuration; writes the
-	 * ring position back unless @q is NULL */
+	/* VIRTIO_F_RING_RESET: stops one queue, and starts it with a new configuration; @q as for
+	 * stop() */
 	void (*queue_stop)(struct cv_vslot *slot, unsigned int index, struct cv_vq_config *q);
 	int (*queue_start)(struct cv_vslot *slot, unsigned int index, const struct cv_vq_config *q);
 	/* a control row of the class; -ENOENT: no such row */

@@ -43,6 +43,7 @@ enum { S_OK = 0, S_IOERR = 1, S_UNSUPP = 2 };
 
 /* Data segments of a request: with its two descriptors more it just fits the queue. */
 #define SEG_MAX	   (QUEUE_SIZE - 2)
+#define PAUSE_MS   2000u
 #define MAX_RANGES 16
 /* Zeroes may have to be written for real, and a stopping device waits for them: 32 MiB. */
 #define MAX_ZEROES_SECTORS  65536u
@@ -183,7 +184,7 @@ static void canceled(struct blk_req *r)
 
 	if (b->interrupting && r->vq != b->stopping)
 		cv_list_add_tail(&b->interrupted, &r->interrupted);
-	else
+	else if (!cv_vq_leave(r->vq, r->chain))
 		finish(r->vq, r->chain, S_IOERR, 0);
 }
 
@@ -419,13 +420,19 @@ static int blk_start(void *self, uint64_t features, struct cv_vq *vqs)
 	return 0;
 }
 
-/* A guest can queue work for hours; nobody waits for it. Requests of @stopping fail, those of the
- * other queues are put aside and begin again with resume(). */
+/* A guest can queue work for hours; who waits for a queue that pauses does so for a moment only. */
+static void cancel(struct blk *b, const struct cv_vq *stopping)
+{
+	cv_disk_cancel(b->disk, stopping && cv_vq_wants_finish(stopping) ? PAUSE_MS : 0);
+}
+
+/* Requests of @stopping fail or are left, those of the other queues are put aside and begin again with
+ * resume(). */
 static void interrupt(struct blk *b, const struct cv_vq *stopping)
 {
 	b->interrupting = true;
 	b->stopping = stopping;
-	cv_disk_cancel(b->disk);
+	cancel(b, stopping);
 	b->interrupting = false;
 }
 
@@ -455,7 +462,7 @@ static void blk_stop(void *self)
 {
 	struct blk *b = self;
 
-	cv_disk_cancel(b->disk); /* the driver has given up on what is not done */
+	cancel(b, &b->vqs[0]); /* all pause, or none */
 	notify_all(b);
 	b->vqs = NULL;
 	b->features = 0;

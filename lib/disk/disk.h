@@ -47,7 +47,7 @@ struct cv_disk_ops {
 	void (*submit)(struct cv_disk *disk, struct cv_disk_req *req);
 	void (*start)(struct cv_disk *disk);
 	void (*drain)(struct cv_disk *disk);
-	void (*cancel)(struct cv_disk *disk);
+	void (*cancel)(struct cv_disk *disk, unsigned int ms);
 	int (*resize)(struct cv_disk *disk, uint64_t size, struct vm_error *e);
 	void (*destroy)(struct cv_disk *disk);
 };
@@ -107,11 +107,11 @@ static inline void cv_disk_drain(struct cv_disk *disk)
 	disk->ops->drain(disk);
 }
 
-/* Waits until nothing is in flight, but not long: what is not finished soon completes with
- * -ECANCELED, a part of it done perhaps. */
-static inline void cv_disk_cancel(struct cv_disk *disk)
+/* Waits until nothing is in flight, but not long: what is not finished soon after @ms milliseconds
+ * completes with -ECANCELED, a part of it done perhaps. */
+static inline void cv_disk_cancel(struct cv_disk *disk, unsigned int ms)
 {
-	disk->ops->cancel(disk);
+	disk->ops->cancel(disk, ms);
 }
 
 /*

@@ -202,9 +202,9 @@ static void raw_drain(struct cv_disk *disk)
 	cv_io_drain(from_disk(disk)->io);
 }
 
-static void raw_cancel(struct cv_disk *disk)
+static void raw_cancel(struct cv_disk *disk, unsigned int ms)
 {
-	cv_io_cancel(from_disk(disk)->io);
+	cv_io_cancel(from_disk(disk)->io, ms);
 }
 
 static int raw_resize(struct cv_disk *disk, uint64_t size, struct vm_error *e)

@@ -283,17 +283,25 @@ static void wait_for_one(struct cv_io *io)
 		submit_ring(io);
 }
 
-void cv_io_drain(struct cv_io *io)
+/* @until: of the monotonic clock, ns */
+static void drain_until(struct cv_io *io, uint64_t until)
 {
 	cv_io_flush(io);
-	while (io->n_flight > 0) {
+	while (io->n_flight > 0 && now_ns() < until) {
 		wait_for_one(io);
 		cv_io_flush(io);
 	}
 }
 
-void cv_io_cancel(struct cv_io *io)
+void cv_io_drain(struct cv_io *io)
 {
+	drain_until(io, UINT64_MAX);
+}
+
+void cv_io_cancel(struct cv_io *io, unsigned int ms)
+{
+	if (ms > 0)
+		drain_until(io, now_ns() + ms * 1000000ull);
 	/* the threads run through what they have been given */
 	atomic_store(&io->cancel, true);
 	cv_io_drain(io);

@@ -110,8 +110,8 @@ void cv_io_flush(struct cv_io *io);
  * caller does). */
 void cv_io_drain(struct cv_io *io);
 
-/* Like cv_io_drain(), but soon: what has not begun and what goes on after its present piece of
- * 1 MiB completes with -ECANCELED. A part of it may have been done. */
-void cv_io_cancel(struct cv_io *io);
+/* Like cv_io_drain() for @ms milliseconds, and then soon: what has not begun and what goes on after
+ * its present piece of 1 MiB completes with -ECANCELED. A part of it may have been done. */
+void cv_io_cancel(struct cv_io *io, unsigned int ms);
 
 #endif

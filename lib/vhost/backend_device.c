@@ -48,7 +48,8 @@ static int configure(struct cv_vhost_backend *b, unsigned int index, struct cv_v
 				    .size = q->size,
 				    .kick_fd = cv_fd_get(&q->kick),
 				    .call_fd = cv_fd_get(&q->call),
-				    .inflight = cv_vhost_queue_inflight(b, index) };
+				    .inflight = cv_vhost_queue_inflight(b, index),
+				    .suspends = b->pf & CV_VHOST_PF_BASE_INFLIGHT };
 	err = place(b, q, c);
 	c->avail = q->avail;
 	c->used = q->used;
@@ -182,9 +183,13 @@ void cv_vhost_backend_forget(struct cv_vhost_backend *b)
 
 static void reset(struct cv_vhost_backend *b)
 {
-	for (unsigned int i = 0; i < b->slot->n_queues; i++)
-		b->queues[i].enabled = false;
-	cv_vhost_backend_stop(b);
+	struct cv_vhost_queue *q = b->queues;
+
+	if (b->running)
+		b->slot->ops->stop(b->slot, NULL);
+	b->running = false;
+	for (; q < b->queues + b->slot->n_queues; q++)
+		q->enabled = q->running = false;
 	b->slot->ops->reset(b->slot);
 	atomic_store(&b->broken, false);
 }
@@ -200,7 +205,7 @@ uint64_t cv_vhost_backend_pf(const struct cv_vhost_backend *b)
 {
 	uint64_t pf = CV_VHOST_PF_MQ | CV_VHOST_PF_REPLY_ACK | CV_VHOST_PF_BACKEND_REQ |
 		      CV_VHOST_PF_CONFIG | CV_VHOST_PF_INFLIGHT_SHMFD | CV_VHOST_PF_RESET_DEVICE |
-		      CV_VHOST_PF_MEM_SLOTS | CV_VHOST_PF_STATUS;
+		      CV_VHOST_PF_MEM_SLOTS | CV_VHOST_PF_STATUS | CV_VHOST_PF_BASE_INFLIGHT;
 
 	return b->config.save ? pf | CV_VHOST_PF_DEVICE_STATE : pf;
 }
@@ -248,7 +253,9 @@ static int get_pf(struct cv_vhost_backend *b, struct cv_vhost_msg *m, int *fd CV
 
 static int set_pf(struct cv_vhost_backend *b, struct cv_vhost_msg *m, int *fd CV_UNUSED)
 {
-	if (m->p.u64 & ~cv_vhost_backend_pf(b))
+	if (m->p.u64 & ~cv_vhost_backend_pf(b) ||
+	    (m->p.u64 & (CV_VHOST_PF_BASE_INFLIGHT | CV_VHOST_PF_INFLIGHT_SHMFD)) ==
+		    CV_VHOST_PF_BASE_INFLIGHT)
 		return -EINVAL;
 	b->pf = m->p.u64;
 	return 0;

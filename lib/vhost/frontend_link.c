@@ -30,7 +30,7 @@
 #define WANTED_PF                                                                                \
 	(CV_VHOST_PF_MQ | CV_VHOST_PF_REPLY_ACK | CV_VHOST_PF_BACKEND_REQ | CV_VHOST_PF_CONFIG | \
 	 CV_VHOST_PF_INFLIGHT_SHMFD | CV_VHOST_PF_RESET_DEVICE | CV_VHOST_PF_MEM_SLOTS |         \
-	 CV_VHOST_PF_STATUS | CV_VHOST_PF_DEVICE_STATE)
+	 CV_VHOST_PF_STATUS | CV_VHOST_PF_DEVICE_STATE | CV_VHOST_PF_BASE_INFLIGHT)
 
 #define MAX_PLAIN_REGIONS 8 /* in SET_MEM_TABLE */
 
@@ -216,9 +216,12 @@ static int negotiate_pf(struct cv_vhost_frontend *f)
 	uint64_t offered = 0;
 	int err = ask_u64(f, CV_VHOST_GET_PROTOCOL_FEATURES, &offered);
 
-	err = err ?: tell_u64(f, CV_VHOST_SET_PROTOCOL_FEATURES, offered & WANTED_PF, false);
+	offered &= WANTED_PF;
+	if (!(offered & CV_VHOST_PF_INFLIGHT_SHMFD))
+		offered &= ~CV_VHOST_PF_BASE_INFLIGHT;
+	err = err ?: tell_u64(f, CV_VHOST_SET_PROTOCOL_FEATURES, offered, false);
 	if (!err)
-		f->pf = offered & WANTED_PF;
+		f->pf = offered;
 	return err;
 }
 

@@ -316,11 +316,10 @@ static void stop_queue(struct cv_vhost_frontend *f, unsigned int index, struct c
 
 	if (!c->ready)
 		return;
-	if (cv_vhost_send_stop(f, index)) {
+	if (cv_vhost_send_stop(f, index))
 		recover_position(f, c);
-		if (!at)
-			cv_vhost_forget_queue(f, index);
-	}
+	if (!at)
+		cv_vhost_forget_queue(f, index);
 	if (at) {
 		at->avail = c->avail;
 		at->used = c->used;
@@ -328,11 +327,25 @@ static void stop_queue(struct cv_vhost_frontend *f, unsigned int index, struct c
 	c->ready = false;
 }
 
+/* What the driver has given up, nobody needs to finish first. */
+static void abandon(struct cv_vhost_frontend *f)
+{
+	if (!f->started || !(f->pf & CV_VHOST_PF_RESET_DEVICE) || cv_vhost_send_reset(f))
+		return;
+	for (unsigned int i = 0; i < f->slot.n_queues; i++) {
+		if (f->queues[i].ready)
+			cv_vhost_forget_queue(f, i);
+		f->queues[i].ready = false;
+	}
+}
+
 static void front_stop(struct cv_vslot *slot, struct cv_vq_config *queues)
 {
 	struct cv_vhost_frontend *f = cv_vhost_frontend_of(slot);
 
 	cv_vhost_enter(f);
+	if (!queues)
+		abandon(f);
 	for (unsigned int i = 0; f->started && i < slot->n_queues; i++)
 		stop_queue(f, i, queues ? &queues[i] : NULL);
 	f->started = false;

@@ -58,6 +58,8 @@ enum { CV_VHOST_BACKEND_CONFIG_CHANGE = 2 };
 #define CV_VHOST_PF_MEM_SLOTS	   (1ull << 15)
 #define CV_VHOST_PF_STATUS	   (1ull << 16)
 #define CV_VHOST_PF_DEVICE_STATE   (1ull << 19)
+#define CV_VHOST_PF_BASE_INFLIGHT \
+	(1ull << 20) /* GET_VRING_BASE leaves chains in flight in their log */
 
 #define CV_VHOST_VERSION      1u
 #define CV_VHOST_VERSION_MASK 3u

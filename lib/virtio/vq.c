@@ -269,6 +269,19 @@ void cv_vq_push(struct cv_vq *vq, struct cv_chain *c, uint32_t written)
 		vq->n_used += c->n_desc;
 }
 
+bool cv_vq_leave(struct cv_vq *vq, struct cv_chain *c)
+{
+	if (!vq->pauses || !vq->inflight)
+		return false;
+	put_slot(vq, c);
+	return true;
+}
+
+bool cv_vq_wants_finish(const struct cv_vq *vq)
+{
+	return vq->pauses && !(vq->inflight && vq->suspends);
+}
+
 /* ---- start and stop ---- */
 
 const char *cv_vq_config_fault(const struct cv_vq_config *config, uint16_t max, bool packed)
@@ -365,6 +378,7 @@ int cv_vq_start(struct cv_vq *vq, const struct cv_mem *mem, const struct cv_vq_c
 	}
 	vq->avail = config->avail;
 	vq->used = config->used;
+	vq->suspends = config->suspends;
 	if (config->inflight)
 		fault = cv_inflight_start(vq, config->inflight);
 	if (fault) {

@@ -51,6 +51,7 @@ struct cv_vq_again {
 struct cv_vq {
 	bool ready;  /* the driver has enabled this queue */
 	bool broken; /* a violation was seen */
+	bool pauses; /* being stopped, to go on later: the driver waits for all that is in flight */
 	uint16_t size;
 	unsigned int index; /* which queue of the device */
 	/* below: the framework's alone; see vq.c */
@@ -80,6 +81,7 @@ struct cv_vq {
 	size_t bytes;		  /* of the mapping that slots and all the arrays share */
 	/* chains in flight are noted here if not NULL, see inflight.h */
 	void *inflight;
+	bool suspends; /* see struct cv_vq_config */
 	uint64_t counter;
 	struct cv_vq_again *again;
 	uint16_t i_again, free_note, *next_note;
@@ -104,6 +106,14 @@ void cv_vq_unpop(struct cv_vq *vq, struct cv_chain *c);
  * its beginning. The driver sees it at once; it is told by cv_vq_notify().
  */
 void cv_vq_push(struct cv_vq *vq, struct cv_chain *c, uint32_t written);
+
+/* Leaves a chain as it is, in the notes of chains in flight, when the queue pauses: it is popped again
+ * when the queue goes on. False where there are no notes, or it does not pause. */
+bool cv_vq_leave(struct cv_vq *vq, struct cv_chain *c);
+
+/* Whether what is in flight should be finished now: the queue pauses, and who made it pause does not
+ * expect that chains are left. */
+bool cv_vq_wants_finish(const struct cv_vq *vq);
 
 /* Interrupts the driver if it wants to hear of what was pushed since the last call. */
 void cv_vq_notify(struct cv_vq *vq);

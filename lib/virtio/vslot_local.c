@@ -189,6 +189,8 @@ static void do_stop(struct call *c)
 	if (!c->l->running)
 		return;
 	unwatch_queues(c->l);
+	for (unsigned int i = 0; i < c->l->slot.n_queues; i++)
+		c->l->vqs[i].pauses = c->positions;
 	c->l->cls->virtio->stop(c->l->self);
 	stop_queues(c->l, c->positions);
 }
@@ -247,6 +249,7 @@ static void do_queue_stop(struct call *c)
 		return;
 	}
 	cv_watch_remove(&l->queues[c->index].watch);
+	vq->pauses = c->positions;
 	l->cls->virtio->queue_stop(l->self, vq, c->index);
 	cv_vq_stop(vq, c->positions);
 }

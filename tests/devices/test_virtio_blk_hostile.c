@@ -214,10 +214,11 @@ END_TEST
 
 #define BIG_IMAGE (1ull << 30)
 #define SEGMENT	  (4u << 20)
+#define N_READS	  60u
 
-/* Reads that go into the same memory again and again: 60 times nearly 1 GiB. Where the status bytes
+/* Reads that go into the same memory again and again, 254 segments each. Where the status bytes
  * are, 16 bytes apart by name. */
-static uint64_t add_endless(struct rig *r, uint64_t data)
+static uint64_t add_reads(struct rig *r, uint64_t data, uint32_t segment)
 {
 	struct header h = { le32(IN), le32(0), le64(0) };
 	unsigned int size = r->dev.queues[0].size;
@@ -226,8 +227,8 @@ static uint64_t add_endless(struct rig *r, uint64_t data)
 
 	bufs[0] = (struct drv_buf){ guest_dup(&r->guest, &h, 16), 16, false };
 	for (unsigned int i = 0; i < 254; i++)
-		bufs[1 + i] = (struct drv_buf){ data, SEGMENT, true };
-	for (unsigned int i = 0; i < 60; i++) {
+		bufs[1 + i] = (struct drv_buf){ data, segment, true };
+	for (unsigned int i = 0; i < N_READS; i++) {
 		/* a chain takes one descriptor: the names count up */
 		bufs[255] = (struct drv_buf){ status + 16 * i, 1, true };
 		guest_put(&r->guest, status + 16 * i, &(uint8_t){ NO_STATUS }, 1);
@@ -262,7 +263,7 @@ START_TEST(reset_in_endless_reads)
 	int fd;
 
 	open_big(&r, &fd);
-	add_endless(&r, guest_alloc(&r.guest, SEGMENT, 4096));
+	add_reads(&r, guest_alloc(&r.guest, SEGMENT, 4096), SEGMENT);
 	usleep(20000);
 	begin = seconds();
 	vdev_reset(&r.dev);
@@ -282,7 +283,7 @@ START_TEST(queue_reset_in_endless_reads)
 	int fd, name;
 
 	open_big(&r, &fd);
-	status = add_endless(&r, guest_alloc(&r.guest, SEGMENT, 4096));
+	status = add_reads(&r, guest_alloc(&r.guest, SEGMENT, 4096), SEGMENT);
 	usleep(20000);
 	begin = seconds();
 	r.slot->ops->queue_stop(r.slot, 1, NULL);
@@ -293,6 +294,31 @@ START_TEST(queue_reset_in_endless_reads)
 	begin = seconds();
 	r.slot->ops->queue_stop(r.slot, 0, NULL);
 	ck_assert(seconds() - begin < 1);
+	close_rig(&r, fd);
+}
+END_TEST
+
+/* A pause fails nothing: what is in flight is finished, or done again afterwards. */
+START_TEST(pause_in_reads)
+{
+	struct cv_vq_config configs[CV_VIRTIO_MAX_QUEUES] = { 0 };
+	struct rig r;
+	uint64_t status;
+	int fd, name;
+
+	open_big(&r, &fd);
+	status = add_reads(&r, guest_alloc(&r.guest, 65536, 4096), 65536);
+	usleep(20000);
+	for (unsigned int i = 0; i < r.dev.n_queues; i++)
+		drv_vq_config(&r.dev.queues[i], &configs[i]);
+	r.slot->ops->stop(r.slot, configs);
+	ck_assert_int_eq(r.slot->ops->start(r.slot, r.dev.features, configs), 0);
+	for (unsigned int i = 0; i < N_READS; i++) {
+		while ((name = vdev_wait(&r.dev, 0, NULL)) < 0)
+			ck_assert(!r.dev.ops->broken(&r.dev));
+		ck_assert_uint_eq(guest_get16(&r.guest, status + 16 * (unsigned int)name) & 0xff,
+				  OK);
+	}
 	close_rig(&r, fd);
 }
 END_TEST
@@ -337,5 +363,5 @@ CHECK_MAIN_CHILD("virtio_blk_hostile",
 		 ANYWHERE(out_of_range, all_or_nothing, unknown_requests, failing_disk,
 			  malformed_requests, too_many_segments, overlapping_buffers,
 			  read_into_the_ring, reset_in_endless_reads, queue_reset_in_endless_reads,
-			  garbage),
+			  pause_in_reads, garbage),
 		 ONLY_HERE(bad_configurations))

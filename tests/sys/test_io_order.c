@@ -128,7 +128,7 @@ static void canceled(struct io_rig *f)
 	io_flush(f);
 	usleep(1000);
 	pthread_mutex_lock(&f->lock);
-	cv_io_cancel(f->io);
+	cv_io_cancel(f->io, 0);
 	pthread_mutex_unlock(&f->lock);
 	/* 384 GiB, whose copies would take minutes */
 	ck_assert(seconds() - begin < 5);

@@ -237,6 +237,7 @@ END_TEST
 START_TEST(slow_answers)
 {
 	const struct rig_options o = { .vhost = true, .between = stand_between, .timeout_ms = 400 };
+	struct cv_vq_config positions[CV_VIRTIO_MAX_QUEUES];
 	int fd = make_memfd(4096, 0);
 	char options[64];
 	uint64_t begun;
@@ -249,7 +250,7 @@ START_TEST(slow_answers)
 	ck_assert_uint_eq(r.dev.n_queues, 16);
 	atomic_store(&between.slow_ms, 300);
 	begun = cv_loop_now(r.loop);
-	r.slot->ops->stop(r.slot, NULL);
+	r.slot->ops->stop(r.slot, positions);
 	/* 9.6 seconds without it */
 	ck_assert_uint_lt(cv_loop_now(r.loop) - begun, 4000000000);
 	ck_assert(vdev_wait_broken(&r.dev));

@@ -9,6 +9,11 @@ deps_build=(build-essential cmake ninja-build pkg-config libseccomp-dev liburing
 deps_guest=(busybox-static cpio e2fsprogs lz4 xz-utils zstd)
 # To emulate a machine with virtualization extensions.
 deps_lab=(qemu-system-x86)
+# To build for 64-bit Arm and to run what was built: in an emulated process, in an
+# emulated machine.
+deps_cross=(gcc-aarch64-linux-gnu qemu-user-static qemu-system-arm device-tree-compiler)
+# The libraries of the other architecture, which are fetched and not installed.
+deps_sysroot=(libc6-dev libgcc-s1 libfdt-dev libseccomp-dev liburing-dev check)
 # To build and run the tests.
 deps_test=(check git jq python3 acpica-tools abigail-tools clang-format clang libclang-rt-dev llvm
 	qemu-system-common strace)

@@ -156,7 +156,7 @@ static int check_file(int fd, uint64_t off, uint64_t len, bool sealed, uint64_t 
 	/* a huge page file's mappings begin and end at its own pages; others name a block size
 	 * that need not be one */
 	*page = CV_PAGE_SIZE;
-	if (st.st_blksize > CV_PAGE_SIZE && cv_is_pow2((uint64_t)st.st_blksize))
+	if (st.st_blksize > (long)CV_PAGE_SIZE && cv_is_pow2((uint64_t)st.st_blksize))
 		*page = (uint64_t)st.st_blksize;
 	return 0;
 }

@@ -11,39 +11,10 @@ set -eu
 shopt -s inherit_errexit
 # shellcheck source=tests/lab/common.sh
 . "$(dirname "$0")/common.sh"
+# shellcheck source=tests/lab/apt.sh
+. "$lab_dir/apt.sh"
 
 package=${CROSVM_KERNEL_PACKAGE:-linux-image-cloud-amd64}
-
-# The machine's package lists may be missing, or unreadable, or never
-# fetched: then keep lists of our own, which needs no privilege.
-apt_options=(-o APT::Sandbox::User=root -o Debug::NoLocking=1)
-use_own_lists() {
-	local state=$cache_dir/apt
-
-	mkdir -p "$state/lists/partial" "$state/archives/partial"
-	apt_options+=(-o "Dir::State::lists=$state/lists" -o "Dir::Cache=$state")
-	apt-get -q "${apt_options[@]}" update >"$scratch/apt.log" 2>&1 || {
-		cat "$scratch/apt.log" >&2
-		die "apt-get update failed, so $1 cannot be fetched; see /etc/apt/sources.list and the network"
-	}
-}
-
-# download PACKAGE: leaves the .deb alone in $scratch/deb
-download() {
-	mkdir -p "$scratch/deb"
-	rm -f "$scratch"/deb/*
-	(cd "$scratch/deb" && apt-get -q "${apt_options[@]}" download "$1") \
-		>"$scratch/apt.log" 2>&1
-}
-
-fetch() {
-	need apt-get apt
-	need dpkg-deb dpkg
-	download "$1" || { use_own_lists "$1" && download "$1"; } || {
-		cat "$scratch/apt.log" >&2
-		die "cannot download Debian's package $1; see the messages of apt-get above"
-	}
-}
 
 # The meta package's one dependency names the kernel itself.
 real_package() {
@@ -121,9 +92,9 @@ kernel_dir() {
 	if [ -z "$name" ] || [ ! -e "$dir/vmlinux" ]; then
 		make_scratch kernel
 		name=$(real_package)
-		[ -n "$name" ] || { use_own_lists "$package" && name=$(real_package); }
+		[ -n "$name" ] || { apt_use_own_lists "$package" && name=$(real_package); }
 		[ -n "$name" ] || die "Debian's package $package is not known to apt; set CROSVM_KERNEL_PACKAGE"
-		fetch "$name"
+		apt_download "$name"
 		dir=$cache_dir/kernel/$name
 		unpack "$name" "$dir"
 		printf '%s\n' "$name" >"$scratch/name"
@@ -195,7 +166,7 @@ busybox_path() {
 	path=$cache_dir/busybox
 	if [ ! -x "$path" ]; then
 		make_scratch busybox
-		fetch busybox-static
+		apt_download busybox-static
 		dpkg-deb -x "$scratch"/deb/*.deb "$scratch/root"
 		mkdir -p "$cache_dir"
 		find "$scratch/root" -type f -perm -100 -name busybox -exec cp {} "$scratch/bb" \;

@@ -11,7 +11,9 @@ deps_guest=(busybox-static cpio e2fsprogs lz4 xz-utils zstd)
 deps_lab=(qemu-system-x86)
 # To build for 64-bit Arm and to run what was built: in an emulated process, in an
 # emulated machine.
-deps_cross=(gcc-aarch64-linux-gnu qemu-user-static qemu-system-arm device-tree-compiler)
+deps_cross=(binutils gcc-aarch64-linux-gnu qemu-user-static qemu-system-arm device-tree-compiler)
+# Programs of its labs, fetched like them: e2fsck, debugfs and setpriv.
+deps_cross_lab=(e2fsprogs util-linux)
 # The libraries of the other architecture, which are fetched and not installed.
 deps_sysroot=(libc6-dev libgcc-s1 libfdt-dev libseccomp-dev liburing-dev check)
 # To build and run the tests.

@@ -50,7 +50,8 @@ struct vm_regs_config {
 	enum vm_regs_space space; /* required */
 	uint64_t base;		  /* first port or guest-physical address */
 	uint64_t len;		  /* bytes, at least 1 */
-	uint32_t irq;		  /* ISA interrupt 3-15 it raises by edge; 0: none */
+	/* interrupt it raises by edge: x86_64: ISA 3 to 15; aarch64: SPI 80 to 95; 0: none */
+	uint32_t irq;
 };
 
 #define VM_REGS_CONFIG_INIT                           \

@@ -44,11 +44,22 @@ static const struct cv_machine_row *find_place(const char *name)
 	return NULL;
 }
 
-bool cv_machine_takes(const struct cv_class *cls)
+const char *cv_machine_kernels(void)
+{
+	return cv_arch_map.kernels;
+}
+
+int cv_machine_takes(const struct cv_class *cls, struct vm_error *e)
 {
 	const struct cv_machine_row *p = find_place(cls->name);
 
-	return p && !p->fixed;
+	if (!p)
+		return cv_err(e, -EINVAL, "%s: %s machines have no place for it, leave it out",
+			      cls->name, cv_arch_map.name);
+	if (p->fixed)
+		return cv_err(e, -EINVAL, "%s: every machine has this device already, leave it out",
+			      cls->name);
+	return 0;
 }
 
 static int make_line(struct cv_machine *m, const struct cv_machine_row *place, struct cv_irq **irq,
@@ -92,9 +103,7 @@ static int add_fixed(struct cv_machine *m, const struct cv_machine_row *place, s
 	m->n_fixed++;
 	err = cv_class_configure(regs->cls, text, &regs->config, e);
 	err = err ?: make_regs(m, regs->cls, place, regs->config, &regs->slot, e);
-	if (!err)
-		cv_arch_fixed_added(m, place->name, regs->slot);
-	return err;
+	return err ?: cv_arch_fixed_added(m, place->name, regs->slot, e);
 }
 
 /* The value of a serial configuration's "num" row. */
@@ -178,8 +187,18 @@ static bool overlaps_ram(const struct cv_mem *mem, uint64_t base, uint64_t len)
 	return false;
 }
 
+int cv_machine_irq_fits(uint32_t irq, const char *name, struct vm_error *e)
+{
+	uint32_t first = cv_arch_map.block_irqs.first, last = cv_arch_map.block_irqs.last;
+
+	if (irq == 0 || (irq >= first && irq <= last))
+		return 0;
+	return cv_err(e, -EINVAL, "%s: irq %u cannot be used, give %u to %u", name, irq, first,
+		      last);
+}
+
 int cv_machine_add_block(struct cv_machine *m, bool pio, uint64_t base, uint64_t len,
-			 struct cv_rslot *slot, uint32_t isa_irq, struct cv_irq **irq,
+			 struct cv_rslot *slot, uint32_t gsi, struct cv_irq **irq,
 			 struct vm_error *e)
 {
 	int err = 0;
@@ -194,8 +213,8 @@ int cv_machine_add_block(struct cv_machine *m, bool pio, uint64_t base, uint64_t
 	if (!pio && overlaps_ram(m->config.mem, base, len))
 		return cv_err(e, -EINVAL, "registers at 0x%llx lie in RAM, choose another place",
 			      (unsigned long long)base);
-	if (isa_irq)
-		err = cv_lines_add(&m->lines, isa_irq, false, irq, e);
+	if (gsi)
+		err = cv_lines_add(&m->lines, gsi, false, irq, e);
 	return err ?: cv_bus_add(pio ? m->pio : m->mmio, base, len, slot, 0, e);
 }
 
@@ -206,13 +225,13 @@ int cv_machine_virtio_fits(enum cv_transport_kind transport, unsigned int n_othe
 {
 	switch (transport) {
 	case CV_TRANSPORT_PCI:
-		if (n_others < CV_PCI_SLOTS - 1)
+		if (n_others < cv_arch_map.max_pci)
 			return 0;
 		return cv_err(
 			e, -ENOSPC,
-			"%s: PCI bus 0 is full, at most %d devices fit; leave some out or use "
+			"%s: PCI bus 0 is full, at most %u devices fit; leave some out or use "
 			"transport=mmio",
-			name, CV_PCI_SLOTS - 1);
+			name, cv_arch_map.max_pci);
 	case CV_TRANSPORT_MMIO:
 		if (n_others < cv_arch_map.max_mmio)
 			return 0;
@@ -292,7 +311,7 @@ static int create_pci(struct cv_machine *m, struct vm_error *e)
 
 	cv_arch_pci64_window(m, &w.mem64_base, &w.mem64_len);
 	return cv_pci_root_create(&m->pci, m->mmio, m->pio, &w, m->config.log, e) ?:
-	       cv_pci_bridge_create(&m->bridge, m->pci, e) ?:
+	       cv_pci_bridge_create(&m->bridge, m->pci, &cv_arch_map.bridge, e) ?:
 	       cv_bus_add(m->mmio, cv_arch_map.ecam_gpa, CV_PCI_ECAM_BUS, cv_pci_root_ecam(m->pci), 0, e) ?:
 	       cv_arch_pci_created(m, e);
 }
@@ -371,6 +390,7 @@ void cv_machine_destroy(struct cv_machine *m)
 		if (m->vcpus[i])
 			m->hv->ops->vcpu_destroy(m->vcpus[i]);
 	cv_machine_quiesce(m);
+	cv_pci_regs_destroy(m->pvpanic);
 	destroy_regs(m->fixed, m->n_fixed);
 	cv_pci_bridge_destroy(m->bridge);
 	cv_pci_root_destroy(m->pci);
@@ -378,6 +398,7 @@ void cv_machine_destroy(struct cv_machine *m)
 	cv_bus_destroy(m->pio);
 	cv_lines_fini(&m->lines);
 	cv_hv_destroy(m->hv);
+	free(m->arch);
 	free(m);
 }
 

@@ -51,8 +51,9 @@ int cv_machine_create(struct cv_machine **m, const struct cv_machine_config *con
 		      struct vm_error *e) CV_MUST_CHECK;
 void cv_machine_destroy(struct cv_machine *m); /* NULL is fine */
 
-/* Whether a register class may be added by the user at all: those the machine has always may not. */
-bool cv_machine_takes(const struct cv_class *cls);
+/* Whether a register class may be added by the user at all, which those may not that the machine has
+ * always or never: 0, or -EINVAL. */
+int cv_machine_takes(const struct cv_class *cls, struct vm_error *e) CV_MUST_CHECK;
 
 /* Whether the machine has a place for each of two configurations of such a class: 0, or -EEXIST with
  * a sentence when both want the same. */
@@ -83,9 +84,15 @@ int cv_machine_add_regs(struct cv_machine *m, const struct cv_machine_place *pla
 int cv_machine_add_virtio(struct cv_machine *m, struct cv_vslot *vslot,
 			  enum cv_transport_kind transport, struct vm_error *e) CV_MUST_CHECK;
 
-/* Maps a foreign register block; with @isa_irq, *irq is the line (edge), owned by the machine. */
+/* What this machine boots, for messages: "a vmlinux or a bzImage". */
+const char *cv_machine_kernels(void);
+
+/* Whether a foreign register block called @name may raise interrupt @irq (0: none): 0, or -EINVAL. */
+int cv_machine_irq_fits(uint32_t irq, const char *name, struct vm_error *e) CV_MUST_CHECK;
+
+/* Maps a foreign register block; with @gsi, *irq is the line (edge), owned by the machine. */
 int cv_machine_add_block(struct cv_machine *m, bool pio, uint64_t base, uint64_t len,
-			 struct cv_rslot *slot, uint32_t isa_irq, struct cv_irq **irq,
+			 struct cv_rslot *slot, uint32_t gsi, struct cv_irq **irq,
 			 struct vm_error *e) CV_MUST_CHECK;
 
 /* What a device of this machine is given; the lock is the slot's. */

@@ -48,6 +48,8 @@ struct cv_machine {
 	struct cv_lines lines;
 	struct cv_pci_root *pci;
 	struct cv_pci_dev *bridge;
+	struct cv_pci_dev *pvpanic; /* where it is a PCI function */
+	void *arch;		    /* <arch>.c's own, freed with the machine */
 	struct cv_machine_regs fixed[CV_MACHINE_FIXED];
 	unsigned int n_fixed;
 	struct cv_machine_added added[CV_MACHINE_ADDED];
@@ -72,10 +74,17 @@ struct cv_machine_row {
 
 /* Where everything else goes. */
 struct cv_machine_map {
+	const char *name;	       /* "x86_64" */
+	const char *kernels;	       /* what can be booted: "a ..." */
 	struct cv_pci_windows windows; /* but the 64-bit one, which depends on the memory */
+	struct cv_pci_ids bridge;
+	unsigned int max_pci; /* slots 1 to this are the user's */
 	uint64_t ecam_gpa;
 	uint64_t mmio_gpa, mmio_step; /* virtio-mmio blocks */
 	unsigned int max_mmio;
+	struct {
+		uint32_t first, last;
+	} block_irqs; /* for register blocks of the embedder's */
 	const struct cv_machine_row *rows;
 	unsigned int n_rows;
 };
@@ -97,7 +106,8 @@ int cv_arch_pci_created(struct cv_machine *m, struct vm_error *e) CV_MUST_CHECK;
 void cv_arch_fixed_options(const struct cv_machine *m, const char *name, char *text, size_t size);
 
 /* What remains to be done about such a device once it is on its bus. */
-void cv_arch_fixed_added(struct cv_machine *m, const char *name, struct cv_rslot_local *slot);
+int cv_arch_fixed_added(struct cv_machine *m, const char *name, struct cv_rslot_local *slot,
+			struct vm_error *e) CV_MUST_CHECK;
 
 /* Serial port @num (1 to CV_MACHINE_SERIALS). */
 uint64_t cv_arch_serial_base(unsigned int num);

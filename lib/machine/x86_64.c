@@ -23,14 +23,20 @@ static const struct cv_machine_row rows[] = {
 };
 
 const struct cv_machine_map cv_arch_map = {
+	.name = "x86_64",
+	.kernels = "a vmlinux or a bzImage",
 	.windows = { .io_base = CV_X86_PCI_IO,
 		     .io_len = CV_X86_PCI_IO_LEN,
 		     .mem32_base = CV_X86_PCI32_GPA,
 		     .mem32_len = CV_X86_PCI32_LEN },
+	/* a 440FX, as crosvm has it */
+	.bridge = { .vendor = 0x8086, .device = 0x1237, .class_code = 0x06 },
+	.max_pci = CV_PCI_SLOTS - 1,
 	.ecam_gpa = CV_X86_ECAM_GPA,
 	.mmio_gpa = CV_X86_MMIO_GPA,
 	.mmio_step = CV_X86_MMIO_STEP,
 	.max_mmio = CV_X86_MAX_MMIO,
+	.block_irqs = { .first = 3, .last = 15 },
 	.rows = rows,
 	.n_rows = CV_LEN(rows),
 };
@@ -103,10 +109,12 @@ void cv_arch_fixed_options(const struct cv_machine *m, const char *name, char *t
 			 (unsigned long long)(memory - low));
 }
 
-void cv_arch_fixed_added(struct cv_machine *m, const char *name, struct cv_rslot_local *slot)
+int cv_arch_fixed_added(struct cv_machine *m, const char *name, struct cv_rslot_local *slot,
+			struct vm_error *e CV_UNUSED)
 {
 	if (strcmp(name, "acpi-pm") == 0)
 		m->button = slot;
 	if (strcmp(name, "reset") == 0)
 		cv_pci_root_set_cf9(m->pci, cv_rslot_local_slot(slot));
+	return 0;
 }

@@ -83,7 +83,7 @@ static int check_numbers(const struct vm_config *c, struct vm_error *e)
 		return cv_err(e, -EINVAL, "vcpus: %u are too many, give 1 to %d", c->vcpus,
 			      CV_MACHINE_MAX_VCPUS);
 	if (!c->kernel || c->kernel[0] == '\0')
-		return cv_err(e, -EINVAL, "kernel: none is given, name a vmlinux or a bzImage");
+		return cv_err(e, -EINVAL, "kernel: none is given, name %s", cv_machine_kernels());
 	if ((unsigned int)c->boot_protocol > VM_BOOT_PVH)
 		return cv_err(e, -EINVAL, "boot_protocol: %d is not known, give a VM_BOOT value",
 			      (int)c->boot_protocol);

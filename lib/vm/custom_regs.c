@@ -51,13 +51,10 @@ static int check(const struct vm_regs_config *c, const struct vm_regs_ops *ops, 
 		return cv_err(e, -EINVAL, "%s: its space is neither PIO nor MMIO", c->name);
 	if (c->len == 0 || c->base + c->len < c->base)
 		return cv_err(e, -EINVAL, "%s: its range is empty or wraps", c->name);
-	if (c->irq == 1 || c->irq == 2 || c->irq > 15)
-		return cv_err(e, -EINVAL, "%s: irq %u cannot be used, give 3 to 15", c->name,
-			      c->irq);
 	if (!ops->read && !ops->write)
 		return cv_err(e, -EINVAL, "%s: it has neither a read nor a write callback",
 			      c->name);
-	return 0;
+	return cv_machine_irq_fits(c->irq, c->name, e);
 }
 
 static void fill_class(struct vm_device *d, const struct vm_regs_config *c)

@@ -211,10 +211,7 @@ static int check_type(const char *type, const struct cv_class **cls, struct vm_e
 			e, -EINVAL,
 			"device type '%s' is not known, see 'crosvm devices' for those that are",
 			type ? type : "");
-	if ((*cls)->regs && !cv_machine_takes(*cls))
-		return cv_err(e, -EINVAL, "%s: every machine has this device already, leave it out",
-			      type);
-	return 0;
+	return (*cls)->regs ? cv_machine_takes(*cls, e) : 0;
 }
 
 static unsigned int count_others(const struct vm_device *d)

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "hypervisor/fake.h"
-#include "hypervisor/x86_64.h"
 #include "support/check_main.h"
 #include "sys/fd.h"
 
@@ -360,8 +359,6 @@ END_TEST
 START_TEST(failures_are_injected_once)
 {
 	struct cv_hv *hv = make(NULL, 0);
-	const struct cv_x86_vcpu_state state = { .mode = CV_X86_LONG, .rip = 7 };
-	static struct cv_x86_cpuid list;
 	struct cv_vcpu *vcpu = NULL;
 	struct vm_error e = { 0 };
 	uint32_t gsi = 0;
@@ -377,19 +374,6 @@ START_TEST(failures_are_injected_once)
 	vcpu = make_vcpu(hv, 1);
 	cv_fake_fail(hv, "vcpu_enter", -EPERM);
 	ck_assert_int_eq(hv->ops->vcpu_enter(vcpu, &e), -EPERM);
-	cv_fake_fail(hv, "x86_cpuid", -E2BIG);
-	ck_assert_int_eq(hv->ops->x86_cpuid(hv, &list, &e), -E2BIG);
-	ck_assert_int_eq(hv->ops->x86_cpuid(hv, &list, &e), 0);
-	cv_fake_fail(hv, "x86_set_cpuid", -EINVAL);
-	ck_assert_int_eq(hv->ops->x86_set_cpuid(vcpu, &list, &e), -EINVAL);
-	ck_assert_ptr_null(cv_fake_x86_cpuid(hv, 1));
-	ck_assert_int_eq(hv->ops->x86_set_cpuid(vcpu, &list, &e), 0);
-	ck_assert_uint_eq(cv_fake_x86_cpuid(hv, 1)->n, list.n);
-	cv_fake_fail(hv, "x86_setup", -EINVAL);
-	ck_assert_int_eq(hv->ops->x86_setup(vcpu, &state, &e), -EINVAL);
-	ck_assert_int_eq(hv->ops->x86_setup(vcpu, &state, &e), 0);
-	ck_assert_uint_eq(cv_fake_x86_state(hv, 1)->rip, 7);
-	ck_assert_ptr_null(cv_fake_x86_state(hv, 0));
 	cv_fake_fail(hv, "msi_route", -ENOSPC);
 	ck_assert_int_eq(hv->hw.ops->irqfd(&hv->hw, true, 5, 0, -1), 0); /* another operation */
 	ck_assert_int_eq(hv->hw.ops->msi_route(&hv->hw, &gsi, &(struct cv_msi){ 0, 0, 0 }),

@@ -8,6 +8,9 @@ src_dir=$(cd "$lab_dir/../.." && pwd)
 cache_dir=${CROSVM_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/crosvm}
 export PATH=$PATH:/usr/sbin:/sbin
 
+# The architecture of the machines: this one's, or ARCH.
+arch=${ARCH:-$(uname -m)}
+
 say() {
 	printf '%s: %s\n' "$(basename "$0")" "$*" >&2
 }
@@ -22,6 +25,15 @@ need() {
 
 	command -v "$program" >/dev/null ||
 		die "$program is not installed; install Debian's package $package"
+}
+
+# program_arch FILE: what a program is built for.
+program_arch() {
+	case $(od -An -tu2 -j18 -N2 "$1" 2>/dev/null | tr -d ' ') in
+	62) echo x86_64 ;;
+	183) echo aarch64 ;;
+	*) die "$1 is a program for neither x86_64 nor aarch64" ;;
+	esac
 }
 
 # "ROWS COLUMNS" of the terminal, if there is one that knows.

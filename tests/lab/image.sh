@@ -13,13 +13,15 @@ shopt -s inherit_errexit
 
 mib=${1:-24}
 modules=(virtio_pci virtio_mmio virtio_blk virtio_console virtio-rng virtio_balloon
-	virtio_net pvpanic-mmio button evdev)
+	virtio_net pvpanic-mmio pvpanic-pci button gpio_keys evdev)
 
 need cpio cpio
 need mke2fs e2fsprogs
 
 kernel=$("$lab_dir/kernel.sh" dir)
 busybox=$("$lab_dir/kernel.sh" busybox)
+run_busybox=$busybox
+[ "$arch" = "$(uname -m)" ] || run_busybox="qemu-$arch-static $busybox"
 key=$(cat "$0" "$busybox" "$lab_dir"/guest/* "$kernel/version" | sha256sum | cut -c1-16)
 dir=$cache_dir/images/$key-$mib
 
@@ -28,7 +30,7 @@ make_tree() {
 
 	mkdir -p "$tree"/{bin,sbin,usr/bin,usr/sbin,proc,sys,dev,tmp,run,etc,root,mnt,new}
 	cp "$busybox" "$tree/bin/busybox"
-	for applet in $("$busybox" --list-full); do
+	for applet in $($run_busybox --list-full); do
 		[ -e "$tree/$applet" ] || ln -s /bin/busybox "$tree/$applet"
 	done
 	for name in inittab profile; do

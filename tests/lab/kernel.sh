@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Debian's unmodified kernel, fetched without privileges into the cache.
 #
-#   kernel.sh dir                    print the directory that holds bzImage,
-#                                    vmlinux and modules/; fetch it if missing
+#   kernel.sh dir                    print the directory that holds bzImage and
+#                                    vmlinux, or Image, and modules/; fetch it
+#                                    if missing
 #   kernel.sh modules DEST NAME...   copy the named modules and what they need
 #                                    to DEST as NN-name.ko, in loading order
 #   kernel.sh busybox                print the path of a static busybox
+#
+# They are for this machine's architecture, or ARCH.
 set -eu
 shopt -s inherit_errexit
 # shellcheck source=tests/lab/common.sh
@@ -14,12 +17,12 @@ shopt -s inherit_errexit
 # shellcheck source=tests/lab/apt.sh
 . "$lab_dir/apt.sh"
 
-package=${CROSVM_KERNEL_PACKAGE:-linux-image-cloud-amd64}
+package=${CROSVM_KERNEL_PACKAGE:-linux-image-cloud-$(debian_arch "$arch")}
 
 # The meta package's one dependency names the kernel itself.
 real_package() {
 	apt-cache "${apt_options[@]}" depends "$package" 2>/dev/null |
-		sed -n 's/^ *Depends: \(linux-image-[^ ]*\)$/\1/p' | head -n 1
+		sed -n 's/^ *Depends: \(linux-image-[^ :]*\).*$/\1/p' | head -n 1
 }
 
 decompress() {
@@ -52,6 +55,21 @@ extract_vmlinux() {
 		die "no ELF file came out of $image; the kernel's format is unknown"
 }
 
+# take_kernel FILE DIR: in the forms that it is booted from
+take_kernel() {
+	case $arch in
+	x86_64)
+		mv "$1" "$2/bzImage"
+		extract_vmlinux "$2/bzImage" "$2/vmlinux"
+		;;
+	*)
+		mv "$1" "$2/Image"
+		[ "$(od -An -tx1 -j56 -N4 "$2/Image" | tr -d ' ')" = 41524d64 ] ||
+			die "the kernel of $package is not an arm64 Image; set CROSVM_KERNEL_PACKAGE to another"
+		;;
+	esac
+}
+
 # unpack PACKAGE DEST: DEST appears complete or not at all
 unpack() {
 	local deb version busybox new=$scratch/new
@@ -59,13 +77,12 @@ unpack() {
 	mkdir -p "$scratch/root" "$new"
 	deb=$(echo "$scratch"/deb/*.deb)
 	dpkg-deb -x "$deb" "$scratch/root"
-	mv "$scratch"/root/boot/vmlinuz-* "$new/bzImage"
-	extract_vmlinux "$new/bzImage" "$new/vmlinux"
+	take_kernel "$scratch"/root/boot/vmlinuz-* "$new"
 	if [ ! -d "$scratch/root/lib/modules" ]; then
 		mv "$scratch/root/usr/lib" "$scratch/root/lib"
 	fi
 	version=$(basename "$scratch"/root/lib/modules/*)
-	busybox=$("$0" busybox)
+	busybox=$(ARCH=$(uname -m) "$0" busybox)
 	(cd "$scratch" && "$busybox" depmod -b root "$version")
 	mv "$scratch/root/lib/modules/$version" "$new/modules"
 	printf '%s\n' "$version" >"$new/version"
@@ -85,12 +102,14 @@ move_into_place() {
 }
 
 kernel_dir() {
-	local name dir
+	local name dir done=vmlinux
 
+	[ "$arch" = x86_64 ] || done=Image
 	name=$(cat "$cache_dir/kernel/$package" 2>/dev/null || true)
 	dir=$cache_dir/kernel/$name
-	if [ -z "$name" ] || [ ! -e "$dir/vmlinux" ]; then
+	if [ -z "$name" ] || [ ! -e "$dir/$done" ]; then
 		make_scratch kernel
+		apt_foreign "$(debian_arch "$arch")"
 		name=$(real_package)
 		[ -n "$name" ] || { apt_use_own_lists "$package" && name=$(real_package); }
 		[ -n "$name" ] || die "Debian's package $package is not known to apt; set CROSVM_KERNEL_PACKAGE"
@@ -159,13 +178,14 @@ busybox_path() {
 	local path
 
 	path=$(command -v busybox || true)
-	if [ -n "$path" ] && ! ldd "$path" >/dev/null 2>&1; then
+	if [ "$arch" = "$(uname -m)" ] && [ -n "$path" ] && ! ldd "$path" >/dev/null 2>&1; then
 		printf '%s\n' "$path"
 		return
 	fi
-	path=$cache_dir/busybox
+	path=$cache_dir/busybox-$arch
 	if [ ! -x "$path" ]; then
 		make_scratch busybox
+		apt_foreign "$(debian_arch "$arch")"
 		apt_download busybox-static
 		dpkg-deb -x "$scratch"/deb/*.deb "$scratch/root"
 		mkdir -p "$cache_dir"

@@ -22,16 +22,27 @@
 # COMMAND is one argument for the shell, or a program and its arguments. Its
 # output is streamed and its exit status returned; 124 means the time limit
 # ended it, 125 that the lab itself failed.
+#
+# The lab is of this machine's architecture, or ARCH=aarch64 or x86_64; then
+# programs that were not built for it come out of Debian's packages, as do all
+# libraries. GIC=2 gives an aarch64 lab the
+# older interrupt controller.
 set -eu
 shopt -s inherit_errexit
 # shellcheck source=tests/lab/common.sh
 . "$(dirname "$0")/common.sh"
+# shellcheck source=tests/deps.sh
+. "$src_dir/tests/deps.sh"
 
-programs=() files=() modules=(kvm-amd virtio_pci virtio_console virtio_blk)
+programs=() files=() modules=(virtio_pci virtio_console virtio_blk)
+case $arch in
+x86_64) modules+=(kvm-amd) qemu_package=qemu-system-x86 ;;
+aarch64) qemu_package=qemu-system-arm ;;
+esac
 environment=() out_dir='' keep_dir='' disk_mib=0 memory_mib=3072 processors=1 limit=300 interactive=''
 
 usage() {
-	sed -n 's/^# \{0,1\}//; 3,24p' "$0" >&2
+	sed -n 's/^# \{0,1\}//; 3,29p' "$0" >&2
 	exit 125
 }
 
@@ -54,8 +65,13 @@ done
 shift $((OPTIND - 1))
 [ $# -gt 0 ] || usage
 
-need qemu-system-x86_64 qemu-system-x86
+need "qemu-system-$arch" "$qemu_package"
 need cpio cpio
+sysroot=''
+if [ "$arch" != "$(uname -m)" ]; then
+	need readelf binutils
+	sysroot=$("$src_dir/tests/cross/sysroot.sh" "$arch" libc6 libgcc-s1 "${deps_cross_lab[@]}")
+fi
 
 make_scratch lab
 root=$scratch/root
@@ -78,9 +94,48 @@ libraries_of() {
 	ldd "$1" 2>/dev/null | sed -n 's/^[^/]*\(\/[^ ]*\) (0x.*/\1/p'
 }
 
+# The same of another architecture's: ldd would have to run them.
+add_foreign_libraries() {
+	local name path
+
+	for name in $(readelf -d "$1" 2>/dev/null | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p') \
+		$(readelf -l "$1" 2>/dev/null | sed -n 's|.*interpreter: /lib/\(.*\)\]|\1|p'); do
+		for path in "usr/lib/$arch-linux-gnu/$name" "usr/lib/$name"; do
+			[ -e "$sysroot/$path" ] && [ ! -e "$root/$path" ] || continue
+			add_file "$sysroot/$path" "/$path"
+			add_foreign_libraries "$sysroot/$path"
+		done
+	done
+}
+
+add_foreign_program() {
+	local dir path=$1
+
+	case $1 in
+	/*) ;;
+	*)
+		for dir in usr/bin usr/sbin; do
+			[ ! -e "$sysroot/$dir/$1" ] || path=/$dir/$1
+		done
+		;;
+	esac
+	if [ -e "$sysroot$path" ]; then
+		add_file "$sysroot$path" "$path"
+		add_foreign_libraries "$sysroot$path"
+	else
+		[ -e "$path" ] || die "program $1 not found, so it cannot go into the lab"
+		add_file "$path"
+		add_foreign_libraries "$path"
+	fi
+}
+
 add_program() {
 	local path library
 
+	if [ -n "$sysroot" ]; then
+		add_foreign_program "$1"
+		return
+	fi
 	path=$(command -v "$1") || die "program $1 not found, so it cannot go into the lab"
 	path=$(realpath -s "$path")
 	add_file "$path"
@@ -156,6 +211,8 @@ port() {
 make_pulses() {
 	local i
 
+	[ "$arch" = x86_64 ] || return 0
+	: >"$root/lab/pulses"
 	for ((i = 0; i < processors; i++)); do
 		mkfifo "$scratch/pulse$i.in" "$scratch/pulse$i.out"
 		qemu+=(-device "virtio-serial-pci,id=pulse$i"
@@ -164,15 +221,33 @@ make_pulses() {
 	done
 }
 
+# What machine it is: the one, and then the other.
+#
 # XSAVE is left out because the emulator does not tell KVM of its XSETBV, LA57
 # because under nested paging a fifth level makes every miss of the TLB, of which
 # each exit causes dozens, half as long again (35 loads instead of 24).
-make_qemu_arguments() {
+make_qemu_x86_64() {
 	# shellcheck disable=SC2054 # the commas are QEMU's
-	qemu=(qemu-system-x86_64 -no-user-config -nodefaults -display none -no-reboot
-		-accel "tcg,thread=multi" -cpu max,xsave=off,la57=off -smp "$processors" -m "$memory_mib"
-		-kernel "$("$lab_dir/kernel.sh" dir)/bzImage" -initrd "$scratch/initrd"
-		-append "quiet console=ttyS0 panic=-1 mitigations=off nokaslr"
+	qemu=(qemu-system-x86_64 -cpu max,xsave=off,la57=off
+		-kernel "$("$lab_dir/kernel.sh" dir)/bzImage"
+		-append "quiet console=ttyS0 panic=-1 mitigations=off nokaslr")
+}
+
+# Pointer authentication by the architecture's own algorithm takes most of the
+# emulator's time.
+make_qemu_aarch64() {
+	# shellcheck disable=SC2054
+	qemu=(qemu-system-aarch64 -machine "virt,virtualization=on,gic-version=${GIC:-3}"
+		-cpu max,pauth-impdef=on,sve=off
+		-kernel "$("$lab_dir/kernel.sh" dir)/Image"
+		-append "quiet console=ttyAMA0 panic=-1 mitigations=off nokaslr")
+}
+
+make_qemu_arguments() {
+	"make_qemu_$arch"
+	# shellcheck disable=SC2054
+	qemu+=(-no-user-config -nodefaults -display none -no-reboot
+		-accel "tcg,thread=multi" -smp "$processors" -m "$memory_mib" -initrd "$scratch/initrd"
 		-chardev "file,id=kernel,path=$scratch/console.log" -serial chardev:kernel
 		-device virtio-serial-pci,id=serial
 		-chardev "file,id=status,path=$scratch/status"
@@ -197,6 +272,7 @@ make_qemu_arguments() {
 send_pulses() {
 	local fd fds=() i
 
+	[ "$arch" = x86_64 ] || return 0
 	for ((i = 0; i < processors; i++)); do
 		exec {fd}<>"$scratch/pulse$i.in"
 		fds+=("$fd")
@@ -262,8 +338,8 @@ done
 make_command "$@"
 [ -z "$interactive" ] || : >"$root/lab/interactive"
 [ "$disk_mib" = 0 ] || make_disk
-pack
 make_qemu_arguments
+pack
 run_lab
 collect
 finish

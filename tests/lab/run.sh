@@ -3,12 +3,14 @@
 # Runs one group of the tests with real Linux guests, cases/GROUP.sh: in the
 # lab, or on this host's own KVM where that runs a kernel at native speed.
 #
-#   run.sh GROUP[-user][-unsandboxed] [BUILD]
+#   run.sh GROUP[-user][-gicv2][-unsandboxed] [BUILD]
 #                            BUILD: the build directory, default $BUILD or build
 #   run.sh --list            the groups
 #
 # With -user the machines belong to somebody without any privilege, with
-# -unsandboxed all devices are in the machine's own process. CROSVM_LAB=1 takes
+# -unsandboxed all devices are in the machine's own process, with -gicv2 the host
+# has the older of Arm's interrupt controllers. The lab is of the architecture that
+# BUILD is for. CROSVM_LAB=1 takes
 # the lab even where the host could do it; with CROSVM_LAB_SANDBOX=on or off
 # devices are in processes of their own in all cases or in none, instead of every
 # other. Exit status: 0 all passed, 1 some failed, 77 this machine can run
@@ -39,6 +41,10 @@ case $group in
 *-unsandboxed) group=${group%-unsandboxed} sandbox=off ;;
 esac
 case $group in
+*-gicv2) group=${group%-gicv2} GIC=2 ;;
+esac
+export GIC=${GIC:-3}
+case $group in
 *-user) group=${group%-user} user=yes ;;
 esac
 build=$(realpath "${2:-${BUILD:-$src_dir/build}}")
@@ -47,6 +53,8 @@ cases=$lab_dir/cases
 	die "no group '$group'; the groups are: $(list_groups | tr '\n' ' ')"
 crosvm=$build/cli/crosvm
 [ -x "$crosvm" ] || die "$crosvm does not exist; build the project in $build first"
+arch=$(program_arch "$crosvm")
+export ARCH=$arch
 many_vms=$build/examples/many_vms control=$build/examples/control jail_test=$build/tests/sandbox_test_jail
 needed='' virtiofsd=''
 case $group in
@@ -78,9 +86,9 @@ random) case_limit=1500 lab_limit=1600 ;;
 smoke) case_limit=500 lab_memory=4096 ;;
 esac
 
-# Only the lab has a stranger who can read what he needs and use /dev/kvm.
+# Only the lab has a machine of another architecture, and a stranger who can read what he needs and use /dev/kvm.
 native_kernel() {
-	[ -z "${CROSVM_LAB:-}" ] && { [ -z "$user" ] || [ "$(id -u)" != 0 ]; } &&
+	[ "$arch" = "$(uname -m)" ] && [ -z "${CROSVM_LAB:-}" ] && { [ -z "$user" ] || [ "$(id -u)" != 0 ]; } &&
 		"$crosvm" check --json 2>/dev/null |
 		tr -d ' \n' | grep -q '"native_kernel":{"ok":true'
 }
@@ -88,12 +96,29 @@ native_kernel() {
 variables() {
 	kernel=$("$lab_dir/kernel.sh" dir)
 	images=$("$lab_dir/image.sh")
+	kernels=("$kernel/bzImage" "$kernel/vmlinux")
+	[ "$arch" = x86_64 ] || kernels=("$kernel/Image")
+	files=()
 	variables=("CROSVM=$crosvm" "MANY_VMS=$many_vms" "CONTROL=$control" "JAIL_TEST=$jail_test"
 		"VIRTIOFSD=$virtiofsd" "CASES=$cases" "GROUP=$variant"
-		"KERNEL_DIR=$kernel" "IMAGES=$images" "CASE_LIMIT=$case_limit"
+		"ARCH=$arch" "GIC=$GIC" "KERNEL_DIR=$kernel" "KERNEL=${kernels[0]}" "IMAGES=$images" "CASE_LIMIT=$case_limit"
 		"RANDOM_MIB=${CROSVM_RANDOM_MIB:-64}" "SANDBOX=$sandbox" "STRANGER=$user" "BIG_MEMORY=$big_memory"
 		"ASAN_OPTIONS=detect_leaks=1" "UBSAN_OPTIONS=print_stacktrace=1"
 		"TSAN_OPTIONS=second_deadlock_stack=1")
+}
+
+# The kernel in its wrappers, and a kernel of the other architecture.
+prepare_aarch64() {
+	make_scratch run
+	gzip -1 <"$kernel/Image" >"$scratch/gzip"
+	lz4 -q -l <"$kernel/Image" >"$scratch/lz4"
+	zstd -q -1 <"$kernel/Image" >"$scratch/zstd"
+	for name in gzip lz4 zstd; do
+		files+=("$scratch/$name:$kernel/Image.$name")
+	done
+	other=$(ARCH=x86_64 "$lab_dir/kernel.sh" dir)/bzImage
+	files+=("$other")
+	variables+=("OTHER_KERNEL=$other")
 }
 
 run_native() {
@@ -103,7 +128,6 @@ run_native() {
 
 run_in_lab() {
 	local arguments=(-p "$crosvm" -p e2fsck -p debugfs -f "$cases" -f "$images"
-		-f "$kernel/bzImage" -f "$kernel/vmlinux"
 		-m "$lab_memory" -d "$lab_disk" -t "$lab_limit" -o "$logs" -k "$logs") pair status=0
 
 	[ -z "$needed" ] || arguments+=(-p "$needed")
@@ -111,6 +135,9 @@ run_in_lab() {
 	[ "$group" != sandbox ] || arguments+=(-p "$build/tests/sandbox/jail-helper")
 	[ "$group" != death ] && [ -z "$user" ] || arguments+=(-p setpriv)
 	[ ! -x "$build/crosvm-device" ] || arguments+=(-p "$build/crosvm-device")
+	for pair in "${kernels[@]}" "${files[@]}"; do
+		arguments+=(-f "$pair")
+	done
 	for pair in "${variables[@]}"; do
 		arguments+=(-e "$pair")
 	done
@@ -124,11 +151,11 @@ run_cases() {
 	if native_kernel; then
 		echo "$variant: on this host's KVM"
 		run_native
-	elif command -v qemu-system-x86_64 >/dev/null; then
+	elif command -v "qemu-system-$arch" >/dev/null; then
 		echo "$variant: in the lab"
 		run_in_lab
 	else
-		say "this host's KVM cannot run a kernel and the lab needs qemu-system-x86; install that package"
+		say "this host's KVM cannot run a kernel and the lab needs qemu-system-$arch; install Debian's package with it"
 		return 77
 	fi
 }
@@ -136,6 +163,7 @@ run_cases() {
 rm -rf "$logs"
 mkdir -p "$logs"
 variables
+[ "$group" != aarch64 ] || prepare_aarch64
 status=0
 run_cases || status=$?
 case $status in

@@ -7,11 +7,11 @@
 #include "virtio/virtio.h"
 #include "vm_test.h"
 
-#define CFG	   (CV_X86_ECAM_GPA + (1u << 15))
+#define CFG	   (T_ECAM + (1u << 15))
 #define QUEUE_SIZE 16
-#define MSI_ADDR   0xfee00000u
+#define MSI_ADDR   T_MSI
 #define MSI_DATA   0x41u
-#define ARENA	   0x400000ull /* the driver's own memory */
+#define ARENA	   (T_RAM + 0x400000) /* the driver's own memory */
 
 /* Registers of the common configuration structure, virtio 1.2 section 4.1.4.3. */
 enum {
@@ -117,7 +117,9 @@ static inline void set_up_vector(struct driver *d)
 static inline void driver_start(struct driver *d, struct cv_vcpu *vcpu)
 {
 	*d = (struct driver){ .vcpu = vcpu };
-	d->g = (struct guest){ .mem = *cv_fake_mem(vcpu), .next = ARENA, .border = T_MEMORY };
+	d->g = (struct guest){ .mem = *cv_fake_mem(vcpu),
+			       .next = ARENA,
+			       .border = T_RAM + T_MEMORY };
 	cv_fake_write(vcpu, false, CFG + 4, 2, 6); /* memory, bus master */
 	locate(d);
 	negotiate(d);

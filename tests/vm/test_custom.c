@@ -7,9 +7,10 @@
 
 /* ---- register blocks ---- */
 
-#define BLOCK_PORT 0x520u
-#define BLOCK_GPA  0xd8000000ull
-#define BLOCK_IRQ  5u
+/* One at a port, where the machine has those, and one in memory. */
+#define BLOCK_AT  (T_PIO ? 0x520u : T_MMIO_FREE + 0x1000)
+#define BLOCK_GPA T_MMIO_FREE
+#define BLOCK_IRQ T_BLOCK_IRQ
 
 struct block {
 	uint64_t last_offset, last_value;
@@ -54,33 +55,33 @@ static const struct vm_regs_ops block_ops = { VM_REGS_OPS_INIT, .read = block_re
 
 static void block_guest(struct cv_vcpu *vcpu, void *arg)
 {
-	const struct block *pio = arg, *mmio = pio + 1;
-	unsigned int n_writes = pio->n_writes;
+	const struct block *first = arg, *second = first + 1;
+	unsigned int n_writes = first->n_writes;
 
-	vt_out(vcpu, BLOCK_PORT + 1, 2, 0x1234);
-	cv_fake_check(vcpu, pio->last_offset == 1 && pio->last_len == 2);
-	cv_fake_check(vcpu, vt_in(vcpu, BLOCK_PORT + 2, 1) == ((0x1234 + 3) & 0xff));
-	vt_out(vcpu, BLOCK_PORT + 4, 1, 9); /* behind it */
-	cv_fake_check(vcpu, pio->n_writes == n_writes + 1);
+	vt_out(vcpu, BLOCK_AT + 1, 2, 0x1234);
+	cv_fake_check(vcpu, first->last_offset == 1 && first->last_len == 2);
+	cv_fake_check(vcpu, vt_in(vcpu, BLOCK_AT + 2, 1) == ((0x1234 + 3) & 0xff));
+	vt_out(vcpu, BLOCK_AT + 4, 1, 9); /* behind it */
+	cv_fake_check(vcpu, first->n_writes == n_writes + 1);
 	cv_fake_write(vcpu, false, BLOCK_GPA + 8, 8, 0xfedcba9876543210);
-	cv_fake_check(vcpu, mmio->last_value == 0xfedcba9876543210 && mmio->last_offset == 8);
+	cv_fake_check(vcpu, second->last_value == 0xfedcba9876543210 && second->last_offset == 8);
 	cv_fake_check(vcpu, cv_fake_read(vcpu, false, BLOCK_GPA, 4) == 0x76543214);
-	vt_out(vcpu, BLOCK_PORT, 1, 0x1a);
+	vt_out(vcpu, BLOCK_AT, 1, 0x1a);
 	cv_fake_wait(vcpu, BLOCK_IRQ, 1);
-	if (pio->n_writes < 5) /* two for each boot */
+	if (first->n_writes < 5) /* two for each boot */
 		vt_reset(vcpu);
 	vt_power_off(vcpu);
 }
 
-static void add_block(struct vm_test *t, struct block *b, enum vm_regs_space space)
+static void add_block(struct vm_test *t, struct block *b, bool first)
 {
 	struct vm_regs_config config = VM_REGS_CONFIG_INIT;
 
 	config.name = "counter";
-	config.space = space;
-	config.base = space == VM_REGS_PIO ? BLOCK_PORT : BLOCK_GPA;
-	config.len = space == VM_REGS_PIO ? 4 : 16;
-	config.irq = space == VM_REGS_PIO ? BLOCK_IRQ : 0;
+	config.space = first && T_PIO ? VM_REGS_PIO : VM_REGS_MMIO;
+	config.base = first ? BLOCK_AT : BLOCK_GPA;
+	config.len = first ? 4 : 16;
+	config.irq = first ? BLOCK_IRQ : 0;
 	b->vm = t->vm;
 	ck_assert_int_eq(vm_add_regs(t->vm, &config, &block_ops, b, &b->device, &t->e), 0);
 }
@@ -94,8 +95,8 @@ START_TEST(register_blocks)
 	vt_program(&t, block_guest, blocks);
 	t.config.reboot = true;
 	vt_create(&t);
-	add_block(&t, &blocks[0], VM_REGS_PIO);
-	add_block(&t, &blocks[1], VM_REGS_MMIO);
+	add_block(&t, &blocks[0], true);
+	add_block(&t, &blocks[1], false);
 	vm_device_interrupt(blocks[0].device); /* nothing: there is no machine */
 	ck_assert_int_eq(vt_run(&t), VM_EXIT_POWER_OFF);
 	vm_device_interrupt(blocks[0].device);

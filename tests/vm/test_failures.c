@@ -3,8 +3,7 @@
 #include "vm_test.h"
 
 /* What a start needs; each must succeed. */
-static const char *const needed[] = { "create",	     "set_memory",    "irqfd",	  "x86_cpuid",
-				      "vcpu_create", "x86_set_cpuid", "x86_setup" };
+static const char *const needed[] = { "create", "set_memory", "irqfd", "vcpu_create", T_NEEDED };
 
 static void add_devices(struct vm_test *t)
 {
@@ -124,22 +123,10 @@ START_TEST(the_kernel_vanishes)
 END_TEST
 
 struct misfit {
-	const char *types[34][2]; /* the last one is refused */
+	const char *types[4][2]; /* the last one is refused */
 	int err;
 	const char *words;
 };
-
-#define RNG8                                                                                      \
-	{ "rng", "" }, { "rng", "" }, { "rng", "" }, { "rng", "" }, { "rng", "" }, { "rng", "" }, \
-		{ "rng", "" },                                                                    \
-	{                                                                                         \
-		"rng", ""                                                                         \
-	}
-#define MMIO3                                                     \
-	{ "rng", "transport=mmio" }, { "rng", "transport=mmio" }, \
-	{                                                         \
-		"rng", "transport=mmio"                           \
-	}
 
 static int add(struct vm_test *t, const char *const device[2])
 {
@@ -150,14 +137,12 @@ static int add(struct vm_test *t, const char *const device[2])
 START_TEST(devices_that_do_not_fit)
 {
 	static const struct misfit cases[] = {
-		{ { RNG8, RNG8, RNG8, RNG8 }, -ENOSPC, "rng: PCI bus 0 is full, at most 31" },
-		{ { MMIO3, MMIO3, { "rng", "transport=mmio" } }, -ENOSPC, "rng: at most 6" },
 		{ { { "serial", "" }, { "serial", "num=1" } },
 		  -EEXIST,
 		  "serial: option num: port 1 is taken" },
-		{ { { "debugcon", "" }, { "debugcon", "" } },
+		{ { { T_SINGLE, "" }, { T_SINGLE, "" } },
 		  -EEXIST,
-		  "debugcon: there is one already" },
+		  T_SINGLE ": there is one already" },
 	};
 
 	for (size_t i = 0; i < CV_LEN(cases); i++) {
@@ -190,11 +175,12 @@ START_TEST(devices_that_just_fit)
 		.size = sizeof(config), .name = "mine", .device_id = 4, .n_queues = 1
 	};
 	struct vm_test t;
+	char words[64];
 
 	vt_make(&t, power_off_guest, &t);
-	for (int i = 0; i < 31; i++)
+	for (int i = 0; i < T_MAX_PCI; i++)
 		ck_assert_int_eq(vm_add_device(t.vm, "rng", NULL, NULL, &t.e), 0);
-	for (int i = 0; i < 6; i++)
+	for (int i = 0; i < T_MAX_MMIO; i++)
 		ck_assert_int_eq(vm_add_device(t.vm, "rng", "transport=mmio", NULL, &t.e), 0);
 	for (int i = 1; i <= 4; i++) {
 		char options[16];
@@ -204,6 +190,10 @@ START_TEST(devices_that_just_fit)
 	}
 	vt_sentence(&t, vm_add_virtio(t.vm, &config, &ops, NULL, NULL, &t.e), -ENOSPC,
 		    "mine: PCI bus 0 is full");
+	snprintf(words, sizeof(words), "rng: PCI bus 0 is full, at most %d", T_MAX_PCI);
+	vt_sentence(&t, vm_add_device(t.vm, "rng", NULL, NULL, &t.e), -ENOSPC, words);
+	snprintf(words, sizeof(words), "rng: at most %d", T_MAX_MMIO);
+	vt_sentence(&t, vm_add_device(t.vm, "rng", "transport=mmio", NULL, &t.e), -ENOSPC, words);
 	ck_assert_int_eq(vt_run(&t), VM_EXIT_POWER_OFF);
 	vt_fini(&t);
 }

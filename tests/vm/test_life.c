@@ -21,13 +21,13 @@ static void idle_guest(struct cv_vcpu *vcpu, void *arg)
 static void busy_guest(struct cv_vcpu *vcpu, void *arg)
 {
 	for (;;) {
-		vt_out(vcpu, 0x80, 1, 1);
+		vt_out(vcpu, T_SERIAL2 + 7, 1, 1); /* nobody is there */
 		if (arg)
 			atomic_store((atomic_bool *)arg, true);
 	}
 }
 
-START_TEST(power_off_through_acpi)
+START_TEST(power_off)
 {
 	struct usage before = usage_now();
 	struct vm_test t;
@@ -55,25 +55,12 @@ START_TEST(endings)
 		enum vm_exit_reason reason;
 		int vcpu;
 		const char *text;
-	} cases[] = {
-		{ { .kind = CV_EXIT_SHUTDOWN }, VM_EXIT_CRASHED, 0, "triple fault" },
-		{ { .kind = CV_EXIT_RESET }, VM_EXIT_RESET, 0, "reset" },
-		{ { .kind = CV_EXIT_POWER_OFF }, VM_EXIT_POWER_OFF, 0, "powered off" },
-		{ { .kind = CV_EXIT_CRASHED }, VM_EXIT_CRASHED, 0, "crash" },
-		{ { .kind = CV_EXIT_FAILED }, VM_EXIT_FAILED, 0, "fake: as step 0 says" },
-		{ { .kind = CV_EXIT_IO, .write = true, .len = 1, .addr = T_RESET, .value = 6 },
-		  VM_EXIT_RESET,
-		  -1,
-		  "the guest reset itself" },
-		{ { .kind = CV_EXIT_IO, .write = true, .len = 1, .addr = T_I8042, .value = 0xfe },
-		  VM_EXIT_RESET,
-		  -1,
-		  "the guest reset itself" },
-		{ { .kind = CV_EXIT_IO, .write = true, .len = 1, .addr = T_PANIC, .value = 1 },
-		  VM_EXIT_CRASHED,
-		  -1,
-		  "the guest reported a panic" },
-	};
+	} cases[] = { { { .kind = CV_EXIT_SHUTDOWN }, VM_EXIT_CRASHED, 0, "triple fault" },
+		      { { .kind = CV_EXIT_RESET }, VM_EXIT_RESET, 0, "reset" },
+		      { { .kind = CV_EXIT_POWER_OFF }, VM_EXIT_POWER_OFF, 0, "powered off" },
+		      { { .kind = CV_EXIT_CRASHED }, VM_EXIT_CRASHED, 0, "crash" },
+		      { { .kind = CV_EXIT_FAILED }, VM_EXIT_FAILED, 0, "fake: as step 0 says" },
+		      T_ENDINGS };
 
 	for (size_t i = 0; i < CV_LEN(cases); i++) {
 		const struct cv_fake_script script = { &cases[i].step, 1 };
@@ -94,10 +81,10 @@ END_TEST
 static void panicking_guest(struct cv_vcpu *vcpu, void *arg)
 {
 	(void)arg;
-	cv_fake_check(vcpu, vt_in(vcpu, T_PANIC, 1) == 3);
-	vt_out(vcpu, T_PANIC, 1, 2); /* its own crash kernel takes over: no end */
-	vt_out(vcpu, T_PANIC, 1, 0);
-	vt_out(vcpu, T_PANIC, 1, 1);
+	cv_fake_check(vcpu, arch_panic_read(vcpu) == 3);
+	arch_panic_write(vcpu, 2); /* its own crash kernel takes over: no end */
+	arch_panic_write(vcpu, 0);
+	arch_panic_write(vcpu, 1);
 	for (;;)
 		cv_fake_relax(vcpu);
 }
@@ -266,11 +253,11 @@ static void fresh_guest(struct cv_vcpu *vcpu, void *arg)
 	cv_fake_check(vcpu, cv_mem_read(mem, T_SCRATCH, &trace, 8) == 0 && trace == 0);
 	trace = 0x1234567890abcdef;
 	cv_fake_check(vcpu, cv_mem_write(mem, T_SCRATCH, &trace, 8) == 0);
-	cv_fake_check(vcpu, vt_in(vcpu, T_COM1_SCRATCH, 1) == 0);
-	vt_out(vcpu, T_COM1_SCRATCH, 1, 0x5a);
-	cv_fake_check(vcpu, vt_in(vcpu, T_COM1_SCRATCH, 1) == 0x5a);
-	cv_fake_check(vcpu, vt_in(vcpu, T_PM_EN, 2) == 0);
-	vt_out(vcpu, T_PM_EN, 2, T_PWRBTN);
+	cv_fake_check(vcpu, vt_in(vcpu, T_SERIAL + 7, 1) == 0);
+	vt_out(vcpu, T_SERIAL + 7, 1, 0x5a);
+	cv_fake_check(vcpu, vt_in(vcpu, T_SERIAL + 7, 1) == 0x5a);
+	arch_button_check_off(vcpu);
+	arch_button_arm(vcpu);
 	if (cv_fake_failures(cv_fake_hv(vcpu), NULL) > 0 || atomic_load(&t->n_boots) % 5 == 0)
 		vt_power_off(vcpu);
 	vt_reset(vcpu);
@@ -373,10 +360,9 @@ END_TEST
 
 static void button_guest(struct cv_vcpu *vcpu, void *arg)
 {
-	vt_out(vcpu, T_PM_EN, 2, T_PWRBTN);
+	arch_button_arm(vcpu);
 	atomic_store((atomic_bool *)arg, true);
-	cv_fake_wait(vcpu, CV_X86_IRQ_SCI, 1);
-	cv_fake_check(vcpu, vt_in(vcpu, T_PM_STS, 2) & T_PWRBTN);
+	arch_button_wait(vcpu);
 	vt_power_off(vcpu);
 }
 
@@ -466,14 +452,15 @@ START_TEST(memory_from_outside)
 
 	vt_make(&t, memory_guest, &written);
 	ck_assert_uint_eq(vm_memory_size(t.vm), T_MEMORY);
-	vt_sentence(&t, vm_memory_read(t.vm, 0, &back, 8, &t.e), -ENOTCONN, "never been started");
+	vt_sentence(&t, vm_memory_read(t.vm, T_RAM, &back, 8, &t.e), -ENOTCONN,
+		    "never been started");
 	vt_sentence(&t, vm_memory_write(t.vm, 0, &word, 8, &t.e), -ENOTCONN, "never");
 	vt_start(&t);
-	vt_sentence(&t, vm_memory_write(t.vm, T_MEMORY - 4, &word, 8, &t.e), -EFAULT,
+	vt_sentence(&t, vm_memory_write(t.vm, T_RAM + T_MEMORY - 4, &word, 8, &t.e), -EFAULT,
 		    "not all RAM");
 	vt_sentence(&t, vm_memory_read(t.vm, UINT64_MAX, &word, 8, &t.e), -EFAULT, "not all RAM");
 	vt_sentence(&t, vm_memory_read(t.vm, 1ull << 32, &word, 1, &t.e), -EFAULT, "not all RAM");
-	ck_assert_int_eq(vm_memory_read(t.vm, T_MEMORY - 8, &back, 8, &t.e), 0);
+	ck_assert_int_eq(vm_memory_read(t.vm, T_RAM + T_MEMORY - 8, &back, 8, &t.e), 0);
 	ck_assert_int_eq(vm_memory_write(t.vm, T_SCRATCH, &word, 8, &t.e), 0);
 	atomic_store(&written, true);
 	ck_assert_int_eq(vt_wait(&t), VM_EXIT_POWER_OFF);
@@ -520,8 +507,8 @@ START_TEST(sizes_of_results)
 }
 END_TEST
 
-CHECK_MAIN("life", power_off_through_acpi, endings, panics_are_events, stopped_while_busy,
-	   stopped_while_idle, stopped_while_halted, stopped_by_two_others, stopped_while_it_starts,
+CHECK_MAIN("life", power_off, endings, panics_are_events, stopped_while_busy, stopped_while_idle,
+	   stopped_while_halted, stopped_by_two_others, stopped_while_it_starts,
 	   one_of_several_starts_counts, a_reset_starts_afresh, a_reset_ends_without_reboot,
 	   stopped_while_it_reboots, old_events_give_way, the_power_button, buttons_at_any_time,
 	   two_at_once, memory_from_outside, waiting_for_what_never_ran, sizes_of_results)

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A VM on the fake hypervisor: its vCPU 0 runs a guest program in C, or each
- * vCPU a script of steps. The kernel is a tiny ELF file that nobody executes.
+ * vCPU a script of steps. The kernel is a tiny file that nobody executes.
  */
 #ifndef CV_TESTS_VM_TEST_H
 #define CV_TESTS_VM_TEST_H
 
-#include <elf.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -16,28 +15,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "arch.h"
 #include "hypervisor/fake.h"
-#include "machine/layout_x86_64.h"
 #include "support/check_main.h"
 #include "support/must.h"
 #include "support/usage.h"
 #include "vm/vm.h"
 
 #define T_MEMORY  (16ull << 20)
-#define T_SCRATCH 0x800000ull /* RAM that no loader touches */
-
-/* Ports of the machine. */
-enum {
-	T_PM_STS = 0x600,
-	T_PM_EN = 0x602,
-	T_PM_CNT = 0x604,
-	T_RESET = 0xcf9,
-	T_I8042 = 0x64,
-	T_PANIC = 0x505,
-	T_COM1_SCRATCH = 0x3ff,
-};
-#define T_POWER_OFF 0x3400u
-#define T_PWRBTN    0x100u
+#define T_SCRATCH (T_RAM + 0x800000) /* RAM that no loader touches */
 
 struct vm_test {
 	struct vm *vm;
@@ -88,38 +74,10 @@ static inline void vt_log(void *user, enum vm_log_level level, const char *text)
 	pthread_mutex_unlock(&t->log_lock);
 }
 
-/* An ELF file whose only segment is a page at 1 MiB. */
-static inline int vt_kernel(void)
-{
-	struct {
-		Elf64_Ehdr h;
-		Elf64_Phdr p;
-		uint8_t code[4096];
-	} f = { .h = { .e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT },
-		       .e_type = ET_EXEC,
-		       .e_machine = EM_X86_64,
-		       .e_version = EV_CURRENT,
-		       .e_entry = 0x100000,
-		       .e_phoff = sizeof(f.h),
-		       .e_ehsize = sizeof(f.h),
-		       .e_phentsize = sizeof(f.p),
-		       .e_phnum = 1 },
-		.p = { .p_type = PT_LOAD,
-		       .p_offset = offsetof(__typeof__(f), code),
-		       .p_vaddr = 0x100000,
-		       .p_paddr = 0x100000,
-		       .p_filesz = sizeof(f.code),
-		       .p_memsz = sizeof(f.code) } };
-	int fd = memfd_create("kernel", MFD_CLOEXEC);
-
-	must(fd >= 0 && write(fd, &f, sizeof(f)) == sizeof(f));
-	return fd;
-}
-
 /* A configuration to be changed before vt_create(). */
 static inline void vt_init(struct vm_test *t)
 {
-	*t = (struct vm_test){ .kernel_fd = vt_kernel() };
+	*t = (struct vm_test){ .kernel_fd = arch_kernel() };
 	pthread_mutex_init(&t->log_lock, NULL);
 	snprintf(t->kernel, sizeof(t->kernel), "/proc/self/fd/%d", t->kernel_fd);
 	t->config = (struct vm_config)VM_CONFIG_INIT;
@@ -212,27 +170,28 @@ static inline int vt_wait_event(struct vm_test *t)
 	return vt_event(t);
 }
 
-static inline void vt_out(struct cv_vcpu *vcpu, unsigned int port, unsigned int len, uint64_t val)
+/* The registers of the machine's own devices. */
+static inline void vt_out(struct cv_vcpu *vcpu, uint64_t addr, unsigned int len, uint64_t val)
 {
-	cv_fake_write(vcpu, true, port, len, val);
+	cv_fake_write(vcpu, T_PIO, addr, len, val);
 }
 
-static inline uint64_t vt_in(struct cv_vcpu *vcpu, unsigned int port, unsigned int len)
+static inline uint64_t vt_in(struct cv_vcpu *vcpu, uint64_t addr, unsigned int len)
 {
-	return cv_fake_read(vcpu, true, port, len);
+	return cv_fake_read(vcpu, T_PIO, addr, len);
 }
 
 /* Endings of guest programs; the machine stops them there. */
 static inline void vt_power_off(struct cv_vcpu *vcpu)
 {
-	vt_out(vcpu, T_PM_CNT, 2, T_POWER_OFF);
+	arch_power_off(vcpu);
 	for (;;)
 		cv_fake_relax(vcpu);
 }
 
 static inline void vt_reset(struct cv_vcpu *vcpu)
 {
-	vt_out(vcpu, T_RESET, 1, 6);
+	arch_reset(vcpu);
 	for (;;)
 		cv_fake_relax(vcpu);
 }

@@ -8,7 +8,7 @@
 pvh_loader=176
 
 start bzimage-initrd
-guest_seen 1 --device rng -p "quiet test=held,basics" -i "$IMAGES/initrd" "$KERNEL_DIR/bzImage"
+guest_seen 1 --device rng -p "quiet test=held,basics" -i "$IMAGES/initrd" "$KERNEL"
 status 0
 said root "rootfs rootfs rw"
 said cpus 1
@@ -18,7 +18,7 @@ finish
 
 start bzimage-root
 copy_root disk
-guest_seen 1 --rwroot "$work/disk" -p "quiet test=held,basics,messages" -i "$IMAGES/initrd" "$KERNEL_DIR/bzImage"
+guest_seen 1 --rwroot "$work/disk" -p "quiet test=held,basics,messages" -i "$IMAGES/initrd" "$KERNEL"
 status 0
 said root "/dev/vda ext4 rw"
 said ending poweroff
@@ -63,7 +63,7 @@ finish
 if [ -n "$BIG_MEMORY" ]; then
 	start memory-5g
 	guest_seen 1 -m 5G -r "$IMAGES/root.ext4" -p "quiet test=held,basics" -i "$IMAGES/initrd" \
-		"$KERNEL_DIR/bzImage"
+		"$KERNEL"
 	status 0
 	between memory 4980736 5242880
 	said ending poweroff

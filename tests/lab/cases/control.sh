@@ -14,7 +14,7 @@ machine() {
 	exec 8<>"$work/keys" 9<>"$work/commands"
 	: >"$log.raw"
 	: >"$work/answers"
-	timeout -k 5 "$CASE_LIMIT" "$CONTROL" 384 "$KERNEL_DIR/bzImage" "$IMAGES/initrd" \
+	timeout -k 5 "$CASE_LIMIT" "$CONTROL" 384 "$KERNEL" "$IMAGES/initrd" \
 		"console=ttyS0 panic=-1 quiet $words" "serial,num=1,in=$work/keys,out=$log.raw" "$@" \
 		<"$work/commands" >"$work/answers" 2>"$log.err" 8>&- 9>&- &
 	runner=$!

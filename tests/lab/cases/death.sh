@@ -36,7 +36,7 @@ hammer() {
 	exec 8<>"$work/hold"
 	guest_beside <"$work/hold" -m 384 --device "block,path=$work/disk,restart=on$1" --device rng,restart=on \
 		--device "console,out=$work/console,restart=on" --device balloon,restart=on \
-		-p "quiet root=/dev/vda rw test=hammer" -i "$IMAGES/initrd" "$KERNEL_DIR/bzImage"
+		-p "quiet root=/dev/vda rw test=hammer" -i "$IMAGES/initrd" "$KERNEL"
 	expect "the guest never began" wait_for "$log.raw" "LAB hammering"
 	kill_all
 	join
@@ -69,7 +69,7 @@ start machine
 copy_root disk
 jailed
 guest_beside </dev/null --device "block,path=$work/disk" --device rng \
-	-p "quiet root=/dev/vda rw test=waiting" -i "$IMAGES/initrd" "$KERNEL_DIR/bzImage"
+	-p "quiet root=/dev/vda rw test=waiting" -i "$IMAGES/initrd" "$KERNEL"
 expect "the guest never came up" wait_for "$log.raw" "LAB ready waiting"
 expect "there are no processes to kill" [ -n "$(process_of block)" ]
 machine=$(awk '/^PPid/ { print $2 }' "/proc/$(process_of block)/status")
@@ -89,7 +89,7 @@ if [ -n "$LAB" ]; then
 	unprivileged
 	copy_root disk
 	guest --device "block,path=$work/disk" --device rng -p "quiet root=/dev/vda rw test=files" \
-		-i "$IMAGES/initrd" "$KERNEL_DIR/bzImage"
+		-i "$IMAGES/initrd" "$KERNEL"
 	status 0
 	fsck_clean "$work/disk"
 	files_match "$work/disk"

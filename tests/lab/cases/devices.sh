@@ -15,7 +15,7 @@ copy_root disk
 guest -c 4 -m 512 --rwroot "$work/disk" --device rng --device balloon \
 	--device "console,out=$work/hvc0,ports=2,name1=lab.port,out1=$work/port1" \
 	--serial type=stdout,console=true --serial type=sink,num=4 --serial type=file,num=2,path="$work/ttyS1" --serial type=file,num=3,path="$work/ttyS2" \
-	-p "quiet test=$tests" -i "$IMAGES/initrd" "$KERNEL_DIR/bzImage"
+	-p "quiet test=$tests" -i "$IMAGES/initrd" "$KERNEL"
 status 0
 said ending poweroff
 finish
@@ -89,7 +89,7 @@ finish
 start typing
 mkfifo "$work/keys"
 exec 8<>"$work/keys"
-guest_beside <"$work/keys" -p "quiet test=typing" -i "$IMAGES/initrd" "$KERNEL_DIR/bzImage"
+guest_beside <"$work/keys" -p "quiet test=typing" -i "$IMAGES/initrd" "$KERNEL"
 expect "the guest never came up" wait_for "$log.raw" "LAB ready typing"
 echo "hello from outside" >&8
 join
@@ -102,7 +102,7 @@ finish
 start shell
 copy_root disk
 exec 8<>"$work/keys"
-guest_beside <"$work/keys" -p quiet -i "$IMAGES/initrd" --rwroot "$work/disk" "$KERNEL_DIR/bzImage"
+guest_beside <"$work/keys" -p quiet -i "$IMAGES/initrd" --rwroot "$work/disk" "$KERNEL"
 expect "no prompt appeared" wait_for "$log.raw" "^crosvm# "
 # shellcheck disable=SC2016 # for the guest's shell
 echo 'echo LAB product $((6 * 7)); poweroff' >&8
@@ -135,7 +135,7 @@ jailed
 exec 8<>"$work/keys"
 guest_beside <"$work/keys" --serial type=stdout,console=true,sandbox=on \
 	--serial type=file,num=2,path="$work/second",sandbox=on \
-	-p "quiet test=logging_in,serial_about" -i "$IMAGES/initrd" "$KERNEL_DIR/bzImage"
+	-p "quiet test=logging_in,serial_about" -i "$IMAGES/initrd" "$KERNEL"
 type_after "^crosvm login: " root
 # shellcheck disable=SC2016 # for the guest's shell
 type_after "^crosvm# " 'echo LAB user $LOGNAME $(tty)'

@@ -4,7 +4,7 @@
 . "$CASES/lib.sh"
 
 boot() {
-	guest -p quiet -i "$IMAGES/initrd" "$@" "$KERNEL_DIR/bzImage"
+	guest -p quiet -i "$IMAGES/initrd" "$@" "$KERNEL"
 }
 
 start write
@@ -100,9 +100,9 @@ fi
 start locked
 copy_root disk
 guest_beside </dev/null -p "quiet test=waiting" -i "$IMAGES/initrd" --rwroot "$work/disk" \
-	"$KERNEL_DIR/bzImage"
+	"$KERNEL"
 expect "the first guest never came up" wait_for "$log.raw" "LAB ready waiting"
-"$CROSVM" run --rwroot "$work/disk" "$KERNEL_DIR/bzImage" </dev/null >"$log.second" 2>&1
+"$CROSVM" run --rwroot "$work/disk" "$KERNEL" </dev/null >"$log.second" 2>&1
 second=$?
 kill "$runner"
 join

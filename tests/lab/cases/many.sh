@@ -5,7 +5,7 @@
 
 start two-vms
 cd "$work" || exit 1
-timeout -k 5 "$CASE_LIMIT" "$MANY_VMS" 2 "$KERNEL_DIR/bzImage" "$IMAGES/initrd" \
+timeout -k 5 "$CASE_LIMIT" "$MANY_VMS" 2 "$KERNEL" "$IMAGES/initrd" \
 	"console=ttyS0 panic=-1 quiet test=basics" </dev/null >"$log.raw" 2>"$log.err"
 result=$?
 cat vm-0.log vm-1.log >>"$log.raw"

@@ -7,7 +7,7 @@ start root
 copy_root disk
 guest --device "block,path=$work/disk,transport=mmio" --device rng,transport=mmio -c 2 \
 	-p "quiet root=/dev/vda rw test=basics,machine,files,interrupts,messages" \
-	-i "$IMAGES/initrd" "$KERNEL_DIR/bzImage"
+	-i "$IMAGES/initrd" "$KERNEL"
 status 0
 said root "/dev/vda ext4 rw"
 said ending poweroff

@@ -11,7 +11,7 @@ words="quiet test=random random_mib=$RANDOM_MIB"
 [ -z "$LAB" ] || words="$words mitigations=off"
 truncate -s "${RANDOM_MIB}M" "$work/data"
 guest --device rng -r "$IMAGES/root.ext4" --rwdisk "$work/data" \
-	-p "$words" -i "$IMAGES/initrd" "$KERNEL_DIR/bzImage"
+	-p "$words" -i "$IMAGES/initrd" "$KERNEL"
 status 0
 said rng virtio_rng.0
 said random_sum "$(file_sum "$work/data")"

@@ -7,7 +7,7 @@ start guest
 copy_root disk
 make_random "$work/data" 8
 guest -c 2 --rwroot "$work/disk" -d "$work/data" --device rng --device balloon \
-	-p "quiet test=basics,disk_read,files,balloon" -i "$IMAGES/initrd" "$KERNEL_DIR/bzImage"
+	-p "quiet test=basics,disk_read,files,balloon" -i "$IMAGES/initrd" "$KERNEL"
 status 0
 said root "/dev/vda ext4 rw"
 said cpus 2

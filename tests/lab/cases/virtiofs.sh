@@ -59,7 +59,7 @@ share() {
 	mkfifo "$work/keys"
 	exec 8<>"$work/keys"
 	guest_beside <"$work/keys" "$@" -p "quiet test=shared" -i "$IMAGES/initrd" \
-		"$KERNEL_DIR/bzImage"
+		"$KERNEL"
 	expect "the guest never said '$awaited'" wait_for "$log.raw" "^LAB $awaited"
 }
 
@@ -106,7 +106,7 @@ finish
 # Without the name to mount, which this virtiofsd does not tell, there is no device.
 start no-tag
 daemon
-guest --device "vhost-user,type=fs,socket=$work/fs.sock" "$KERNEL_DIR/bzImage"
+guest --device "vhost-user,type=fs,socket=$work/fs.sock" "$KERNEL"
 daemon_ends
 status 1
 expect "the message does not name the option" grep -q "crosvm: .*vhost-user: .* tag=NAME" "$log"

@@ -145,13 +145,13 @@ static void scratch_guest(struct cv_vcpu *vcpu, void *arg)
 {
 	struct rig *r = arg;
 
-	vt_out(vcpu, T_COM1_SCRATCH, 1, 0x5a);
-	atomic_store(&r->up, vt_in(vcpu, T_COM1_SCRATCH, 1) == 0x5a);
-	while (vt_in(vcpu, T_COM1_SCRATCH, 1) == 0x5a)
+	vt_out(vcpu, T_SERIAL + 7, 1, 0x5a);
+	atomic_store(&r->up, vt_in(vcpu, T_SERIAL + 7, 1) == 0x5a);
+	while (vt_in(vcpu, T_SERIAL + 7, 1) == 0x5a)
 		;
 	/* dropped; and the other device is as it was */
-	vt_out(vcpu, T_COM1_SCRATCH, 1, 0x5a);
-	atomic_store(&r->lost, vt_in(vcpu, T_COM1_SCRATCH, 1) == 0xff &&
+	vt_out(vcpu, T_SERIAL + 7, 1, 0x5a);
+	atomic_store(&r->lost, vt_in(vcpu, T_SERIAL + 7, 1) == 0xff &&
 				       vt_in(vcpu, LSR, 1) == 0xff &&
 				       vt_in(vcpu, DEBUGCON, 1) == 0xe9);
 	for (;;)

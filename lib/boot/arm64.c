@@ -19,6 +19,7 @@
 #define PHYSICAL_BITS	48
 #define INITRD_WINDOW	(32 * CV_GIB)
 #define LINUX_CMDLINE	2047 /* COMMAND_LINE_SIZE - 1 of arm64 */
+#define PE_FILE_ALIGN	512
 #define PIECE		(256 * CV_KIB)
 
 #define FLAG_BIG_ENDIAN 1u
@@ -38,6 +39,21 @@ struct zboot_header {
 	uint8_t compression[32];
 };
 _Static_assert(sizeof(struct zboot_header) == 56, "EFI zboot header");
+
+/* The EFI stub's headers: what is used of them. */
+struct pe_header {
+	uint8_t signature[4];
+	struct le16 machine, n_sections;
+	struct le32 unused[3];
+	struct le16 optional_len, characteristics;
+};
+_Static_assert(sizeof(struct pe_header) == 24, "PE header");
+
+struct pe_section {
+	uint8_t name[8];
+	struct le32 memory_len, memory_off, file_len, file_off, unused[4];
+};
+_Static_assert(sizeof(struct pe_section) == 40, "PE section header");
 
 struct arm64 {
 	const struct cv_boot_space *space;
@@ -207,13 +223,46 @@ static int too_long(const struct arm64 *a, struct vm_error *e)
 				 (unsigned long long)a->size);
 }
 
+/*
+ * How much of a kernel with an EFI stub there must be: the Image header does not tell
+ * it. Old kernels lack the padding after the last section.
+ */
+static uint64_t least(const struct arm64 *a)
+{
+	uint64_t off = le32_get(a->h.pe_header), end = 0;
+	struct pe_header pe;
+	struct pe_section s;
+
+	if (!cv_boot_magic(a->head, a->head_len, 0, "MZ", 2) ||
+	    !cv_boot_magic(a->head, a->head_len, off, "PE\0\0", 4) ||
+	    !cv_in_range(off, sizeof(pe), a->head_len))
+		return 0;
+	memcpy(&pe, a->head + off, sizeof(pe));
+	off += sizeof(pe) + le16_get(pe.optional_len);
+	for (unsigned int i = 0; i < le16_get(pe.n_sections); i++, off += sizeof(s)) {
+		if (!cv_in_range(off, sizeof(s), a->head_len))
+			return 0;
+		memcpy(&s, a->head + off, sizeof(s));
+		end = cv_max(end, (uint64_t)le32_get(s.file_off) + le32_get(s.file_len));
+	}
+	return end < PE_FILE_ALIGN ? 0 : end - (PE_FILE_ALIGN - 1);
+}
+
+static int check_len(const struct arm64 *a, struct vm_error *e)
+{
+	if (a->len < least(a))
+		return cv_boot_image_error(&a->img, -ENODATA, "the kernel", e);
+	return a->len > room(a) ? too_long(a, e) : 0;
+}
+
 static int copy_plain(struct arm64 *a, struct vm_error *e)
 {
 	int err;
 
 	a->len = a->img.len;
-	if (a->len > room(a))
-		return too_long(a, e);
+	err = check_len(a, e);
+	if (err)
+		return err;
 	err = cv_mem_read_file(a->space->mem, a->start, a->img.fd, 0, a->len);
 	return err ? cv_boot_image_error(&a->img, err, "the kernel", e) : 0;
 }
@@ -242,7 +291,7 @@ static int copy_packed(struct arm64 *a, struct vm_error *e)
 		err = cv_boot_source_read(&a->source, piece, PIECE, &n, e);
 		err = err ?: put(a, piece, n, e);
 	}
-	return err;
+	return err ?: check_len(a, e);
 }
 
 static void describe(const struct arm64 *a, struct cv_boot_kernel *kernel)

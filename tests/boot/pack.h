@@ -36,6 +36,11 @@ static const struct {
 	[PACK_ZSTD] = { "zstd", "CROSVM_ZSTD", CROSVM_HAVE_ZSTD },
 };
 
+static inline bool pack_have(int how)
+{
+	return how >= 0 && how < PACKINGS && packings[how].have;
+}
+
 /* Enough for what was packed, in any of the formats. */
 static inline size_t pack_cap(size_t len)
 {

@@ -109,7 +109,7 @@ START_TEST(loads_packed)
 	size_t len = pack((enum packing)_i, packed, sizeof(packed), file.b, LEN);
 	struct le32 size = le32(LEN);
 
-	if (!packings[_i].have) {
+	if (!pack_have(_i)) {
 		check_sentence(load_bytes_as(&any, packed, len), -ENOSYS, &e,
 			       "Image: ", packings[_i].option);
 		return;
@@ -160,7 +160,7 @@ START_TEST(old)
 	ck_assert_uint_eq(kernel.entry, RAM_GPA + 0x80000);
 	ck_assert_uint_eq(kernel.end, RAM_GPA + 0x80000 + LEN + 4 * CV_MIB);
 	check_content(kernel.entry);
-	if (!packings[PACK_GZIP].have)
+	if (!pack_have(PACK_GZIP))
 		return;
 	len = pack(PACK_GZIP, packed, sizeof(packed), file.b, LEN);
 	ck_assert_msg(load_bytes_as(&only_4k, packed, len) == 0, "%s", e.text);
@@ -207,7 +207,7 @@ START_TEST(more_than_told)
 	ck_assert(bomb && packed);
 	memcpy(bomb, file.b, LEN);
 	len = pack((enum packing)_i, packed, cap, bomb, len);
-	if (packings[_i].have) {
+	if (pack_have(_i)) {
 		check_sentence(load_bytes_as(&any, packed, len), -EINVAL, &e,
 			       "Image: ", "is longer than the 3145728 bytes");
 		ck_assert(mem_all(&mem, START + IMAGE_SIZE, RAM_GPA + RAM_LEN - START - IMAGE_SIZE,
@@ -321,7 +321,7 @@ START_TEST(others_packed)
 	memset(file.b, 0, 64);
 	put_bytes(&file, 0x30, "RISCV", 5);
 	len = pack((enum packing)_i, packed, sizeof(packed), file.b, LEN);
-	if (packings[_i].have)
+	if (pack_have(_i))
 		check_sentence(load_bytes_as(&any, packed, len), -EINVAL, &e,
 			       "Image: ", "is a kernel for RISC-V; use an Image for arm64");
 	ck_assert(mem_all(&mem, RAM_GPA, RAM_LEN, 0));
@@ -339,9 +339,46 @@ START_TEST(truncated)
 	}
 	check_sentence(load_bytes_as(&any, file.b, 63), -ENODATA, &e, "Image: ", "Image header");
 	n = pack((enum packing)_i, packed, sizeof(packed), file.b, LEN);
-	for (size_t len = 60; len < n && packings[_i].have; len += 491)
+	for (size_t len = 60; len < n && pack_have(_i); len += 491)
 		check_sentence(load_bytes_as(&any, packed, len), -ENODATA, &e,
 			       "Image: ", "ends in the middle of the packed kernel");
+}
+END_TEST
+
+/* The EFI stub's headers tell how long the file is, all but the last padding. */
+static void put_pe(uint32_t file_off, uint32_t file_len)
+{
+	put_le(&file, 0x3c, 0x40, 4);
+	put_bytes(&file, 0x40, "PE\0\0\x64\xaa", 6);
+	put_le(&file, 0x46, 2, 2);
+	put_le(&file, 0x54, 0xa0, 2);
+	put_le(&file, 0xf8 + 16, 0x1000, 4);
+	put_le(&file, 0xf8 + 20, 0x1000, 4);
+	put_le(&file, 0x120 + 16, file_len, 4);
+	put_le(&file, 0x120 + 20, file_off, 4);
+}
+
+START_TEST(truncated_efi)
+{
+	uint8_t packed[2 * LEN];
+	size_t len;
+
+	put_pe(0x2000, LEN - 0x2000);
+	ck_assert_msg(load() == 0, "%s", e.text);
+	ck_assert_int_eq(cv_mem_fill(&mem, START, 0, LEN), 0);
+	check_sentence(load_bytes_as(&any, file.b, LEN - 512), -ENODATA, &e,
+		       "Image: ", "ends in the middle of the kernel; copy it again");
+	put_pe(UINT32_MAX, UINT32_MAX);
+	check_sentence(load(), -ENODATA, &e, "Image: ", "ends in the middle of the kernel");
+	ck_assert(mem_all(&mem, RAM_GPA, RAM_LEN, 0));
+	len = pack(PACK_LEGACY, packed, sizeof(packed), file.b, LEN);
+	if (pack_have(PACK_LEGACY))
+		check_sentence(load_bytes_as(&any, packed, len), -ENODATA, &e,
+			       "Image: ", "ends in the middle of the kernel");
+	put_le(&file, 0x46, UINT16_MAX, 2); /* more than the head has: not looked at */
+	ck_assert_msg(load() == 0, "%s", e.text);
+	put_le(&file, 0x3c, 0x240 - 10, 4);
+	ck_assert_msg(load() == 0, "%s", e.text);
 }
 END_TEST
 
@@ -367,7 +404,7 @@ START_TEST(zboot)
 	static struct bytes z;
 	size_t len = make_zboot(&z, (enum packing)_i);
 
-	if (!packings[_i].have)
+	if (!pack_have(_i))
 		return;
 	ck_assert_msg(load_bytes_as(&only_4k, z.b, z.len) == 0, "%s", e.text);
 	check_kernel();
@@ -474,6 +511,7 @@ int main(void)
 	tcase_add_test(t, others);
 	tcase_add_loop_test(t, others_packed, 0, PACKINGS);
 	tcase_add_loop_test(t, truncated, 0, PACKINGS);
+	tcase_add_test(t, truncated_efi);
 	tcase_add_loop_test(t, zboot, 0, PACKINGS);
 	tcase_add_test(t, initrd_window);
 	tcase_add_test(t, bad_space);

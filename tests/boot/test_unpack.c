@@ -66,7 +66,7 @@ START_TEST(whole)
 	static const size_t lens[] = { 1, 64, 65536, 65537, SHORT_LEN, LONG_LEN };
 	size_t n;
 
-	if (!packings[_i].have)
+	if (!pack_have(_i))
 		return;
 	for (size_t i = 0; i < CV_LEN(lens); i++) {
 		size_t len = pack((enum packing)_i, packed, cap, content, lens[i]);
@@ -82,7 +82,7 @@ START_TEST(in_pieces)
 	static const size_t pieces[] = { 1, 7, 64, 4096, LONG_LEN };
 	size_t n, len = pack((enum packing)_i, packed, cap, content, SHORT_LEN);
 
-	for (size_t i = 0; i < CV_LEN(pieces) && packings[_i].have; i++) {
+	for (size_t i = 0; i < CV_LEN(pieces) && pack_have(_i); i++) {
 		ck_assert_msg(unpack_range(packed, len, 0, len, pieces[i], &n) == 0, "%s", e.text);
 		check_whole(SHORT_LEN, n);
 	}
@@ -104,7 +104,7 @@ START_TEST(inside_a_file)
 {
 	size_t n, len = pack((enum packing)_i, packed + 1000, cap - 1000, content, SHORT_LEN);
 
-	if (!packings[_i].have)
+	if (!pack_have(_i))
 		return;
 	memset(packed, 0x5a, 1000);
 	memset(packed + 1000 + len, 0x5a, 1000);
@@ -118,7 +118,7 @@ START_TEST(several_frames)
 {
 	size_t n, len = pack((enum packing)_i, packed, cap, content, 1000);
 
-	if (!packings[_i].have)
+	if (!pack_have(_i))
 		return;
 	len += pack((enum packing)_i, packed + len, cap - len, content + 1000, 50000);
 	len += pack((enum packing)_i, packed + len, cap - len, content + 51000, 1);
@@ -133,7 +133,7 @@ START_TEST(size_behind)
 	size_t n, len = pack((enum packing)_i, packed, cap, content, SHORT_LEN);
 	struct le32 size = le32(SHORT_LEN);
 
-	if (!packings[_i].have)
+	if (!pack_have(_i))
 		return;
 	memcpy(packed + len, &size, sizeof(size));
 	ck_assert_msg(unpack(packed, len + 4, &n) == 0, "%s", e.text);
@@ -149,7 +149,7 @@ START_TEST(junk_behind)
 	static const size_t lens[] = { 1, 3, 4, 5, 100, 200000 };
 	size_t n, len = pack((enum packing)_i, packed, cap, content, SHORT_LEN);
 
-	for (size_t i = 0; i < CV_LEN(lens) && packings[_i].have; i++) {
+	for (size_t i = 0; i < CV_LEN(lens) && pack_have(_i); i++) {
 		int err;
 
 		memset(packed + len, 0xee, lens[i]);
@@ -167,7 +167,7 @@ START_TEST(truncated)
 {
 	size_t n, len = pack((enum packing)_i, packed, cap, content, SHORT_LEN);
 
-	if (!packings[_i].have)
+	if (!pack_have(_i))
 		return;
 	for (size_t cut = 4; cut < len; cut += cut < 64 || cut > len - 64 ? 1 : 997) {
 		int err = unpack(packed, cut, &n);
@@ -185,7 +185,7 @@ START_TEST(corrupt)
 {
 	size_t n, len = pack((enum packing)_i, packed, cap, content, SHORT_LEN);
 
-	if (!packings[_i].have)
+	if (!pack_have(_i))
 		return;
 	for (size_t at = 4; at < len; at += at < 32 || at > len - 16 ? 1 : 499) {
 		int err;
@@ -215,7 +215,7 @@ START_TEST(bomb)
 	size_t got, len;
 	uint8_t head[64];
 
-	if (!packings[_i].have)
+	if (!pack_have(_i))
 		return;
 	memset(content, 0, LONG_LEN);
 	len = pack((enum packing)_i, packed, cap, content, LONG_LEN);
@@ -235,7 +235,7 @@ START_TEST(not_built)
 {
 	size_t n, len = pack((enum packing)_i, packed, cap, content, SHORT_LEN);
 
-	if (packings[_i].have)
+	if (pack_have(_i))
 		return;
 	check_sentence(unpack(packed, len, &n), -ENOSYS, &e, "kernel: ", packings[_i].option);
 	ck_assert(strstr(e.text, packings[_i].name));

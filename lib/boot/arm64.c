@@ -16,7 +16,7 @@
 #define IMAGE_ALIGN	(2 * CV_MIB) /* of the base that text_offset counts from */
 #define OLD_TEXT_OFFSET 0x80000	     /* before Linux 3.17, whose field may be big-endian */
 #define OLD_BSS		(4 * CV_MIB) /* and which did not tell its zeroed data; more than any had */
-#define PHYSICAL_BITS	48
+#define PHYSICAL_BITS	48u
 #define INITRD_WINDOW	(32 * CV_GIB)
 #define LINUX_CMDLINE	2047 /* COMMAND_LINE_SIZE - 1 of arm64 */
 #define PE_FILE_ALIGN	512
@@ -126,7 +126,7 @@ static int refuse(const struct arm64 *a, struct vm_error *e)
 	return cv_boot_refuse_as(&a->img, CV_BOOT_ARM64, "is an ELF file for another machine", e);
 }
 
-static const char *page_sizes(const struct cv_boot_arm64_host *host)
+static const char *page_size(const struct cv_boot_arm64_host *host)
 {
 	if (host->page_4k)
 		return "4 KiB";
@@ -144,7 +144,7 @@ static int check_pages(const struct arm64 *a, uint64_t flags, struct vm_error *e
 	return cv_boot_image_bad(&a->img, -EINVAL, e,
 				 "is built for pages of %u KiB, which the host's processors do not "
 				 "have; use a kernel with pages of %s",
-				 kib[kind], page_sizes(a->host));
+				 kib[kind], page_size(a->host));
 }
 
 static int check_header(struct arm64 *a, struct vm_error *e)
@@ -188,8 +188,8 @@ static int no_room(const struct arm64 *a, uint64_t size, struct vm_error *e)
 }
 
 /*
- * The lowest place: kernels before 4.6 cannot use the memory below it, those before
- * 5.10 ask for that in bit 3 of the flags, and to newer ones it is all the same.
+ * The lowest place: kernels before 4.6, which leave bit 3 of the flags clear, cannot
+ * use the memory below them, and to newer ones it is all the same.
  */
 static int place(struct arm64 *a, struct vm_error *e)
 {
@@ -201,9 +201,13 @@ static int place(struct arm64 *a, struct vm_error *e)
 		a->start = UINT64_MAX;
 	if (!image_size && a->source.format && a->start < end)
 		a->size = cv_max(end - a->start, (uint64_t)OLD_BSS);
-	if (!cv_boot_space_has(a->space, a->start, a->size) ||
-	    !cv_in_range(a->start, a->size, 1ull << PHYSICAL_BITS))
+	if (!cv_boot_space_has(a->space, a->start, a->size))
 		return no_room(a, a->size, e);
+	if (!cv_in_range(a->start, a->size, 1ull << PHYSICAL_BITS))
+		return cv_boot_image_bad(&a->img, -EINVAL, e,
+					 "cannot be at %#llx, past the %u bits that kernels can "
+					 "address; give the VM memory below",
+					 (unsigned long long)a->start, PHYSICAL_BITS);
 	return 0;
 }
 

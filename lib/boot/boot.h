@@ -56,7 +56,7 @@ struct cv_boot_kernel {
 	uint64_t initrd_addr_min;	/* the lowest address of the initrd's first byte */
 	uint64_t initrd_addr_max;	/* the highest address of the initrd's last byte */
 	uint32_t cmdline_max;		/* the longest command line, without its NUL */
-	uint16_t header_len;		/* of bzImage's setup header; 0 for ELF */
+	uint16_t header_len;		/* of bzImage's setup header; 0 for others */
 	uint8_t header[CV_BOOT_SETUP_HEADER_MAX];
 };
 

@@ -5,7 +5,7 @@
 #include "base/math.h"
 #include "boot/image.h"
 
-/* Entries, start of day page tables and the zero page's own fields have 32 bits. */
+/* The fields of both protocols have 32 bits, and at the entry only so much is mapped. */
 static int check_space(const struct cv_boot_space *space, struct vm_error *e)
 {
 	if (!cv_in_range(space->gpa, space->len, 4 * CV_GIB))

@@ -183,6 +183,20 @@ START_TEST(far_memory)
 }
 END_TEST
 
+START_TEST(too_far_memory)
+{
+	const struct cv_mem_range range = { (1ull << 48) - CV_MIB * 2, RAM_LEN };
+	const struct cv_boot_space space = { &mem, range.gpa, RAM_LEN };
+
+	cv_mem_fini(&mem);
+	ck_assert_int_eq(cv_mem_init(&mem, &range, 1, &e), 0);
+	check_sentence(load_in(&space, &any, file.b, LEN), -EINVAL, &e,
+		       "Image: ", "past the 48 bits that kernels can address");
+	put_le(&file, 16, 2 * CV_MIB - TEXT_OFFSET, 8);
+	ck_assert_msg(load_in(&space, &any, file.b, LEN) == 0, "%s", e.text);
+}
+END_TEST
+
 START_TEST(needs_its_whole_size)
 {
 	put_le(&file, 16, RAM_LEN - TEXT_OFFSET, 8);
@@ -504,6 +518,7 @@ int main(void)
 	tcase_add_test(t, place);
 	tcase_add_test(t, old);
 	tcase_add_test(t, far_memory);
+	tcase_add_test(t, too_far_memory);
 	tcase_add_test(t, needs_its_whole_size);
 	tcase_add_loop_test(t, more_than_told, 0, PACKINGS);
 	tcase_add_loop_test(t, wrong_fields, 0, (int)CV_LEN(wrong));

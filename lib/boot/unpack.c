@@ -158,16 +158,16 @@ static int step(struct cv_boot_source *s, struct cv_unpack_io *io, struct vm_err
 	io->in_len = s->len - s->pos;
 	io->in_behind = s->left;
 	err = s->format->ops->step(s->state, io);
-	stuck = err == CV_UNPACK_MORE && io->in_len == s->len - s->pos && io->out_len == out_len;
+	stuck = io->in_len == s->len - s->pos && io->out_len == out_len;
 	s->pos = s->len - io->in_len;
 	s->n_out += out_len - io->out_len;
 	if (err < 0)
 		return failed(s, err, e);
-	if (stuck && s->pos == s->len && s->left == 0)
+	if (err == CV_UNPACK_END)
+		err = frame_ended(s, e);
+	else if (stuck && s->pos == s->len && s->left == 0)
 		return cv_boot_image_error(s->img, -ENODATA, "the packed kernel", e);
-	if (stuck)
-		return failed(s, -EBADMSG, e);
-	return err == CV_UNPACK_END ? frame_ended(s, e) : 0;
+	return !err && stuck && !s->ended ? failed(s, -EBADMSG, e) : err;
 }
 
 static int read_plain(struct cv_boot_source *s, struct cv_unpack_io *io, struct vm_error *e)

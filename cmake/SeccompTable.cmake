@@ -23,7 +23,7 @@ const struct cv_seccomp_builtin cv_seccomp_builtins[] = { { .name = NULL } };
 			${lib}/sandbox/syscalls.c
 			${lib}/sys/fd.c ${lib}/base/err.c ${lib}/base/str.c)
 		target_include_directories(policy-table PRIVATE ${lib} ${PROJECT_SOURCE_DIR}/include)
-		target_link_libraries(policy-table PRIVATE crosvm_strict PkgConfig::LIBSECCOMP)
+		target_link_libraries(policy-table PRIVATE crosvm_strict PkgConfig::SECCOMP)
 		set(tool policy-table)
 	endif()
 	file(GLOB all CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/seccomp/${CROSVM_ARCH}/*.policy)

@@ -4,7 +4,8 @@
 # is missing, as root or through sudo. Sourced, never run.
 
 # To build the library, the CLI and the examples.
-deps_build=(build-essential cmake ninja-build pkg-config libseccomp-dev liburing-dev)
+deps_build=(build-essential cmake ninja-build pkg-config libseccomp-dev liburing-dev zlib1g-dev
+	liblz4-dev libzstd-dev)
 # To fetch a kernel and make a guest's root file system.
 deps_guest=(busybox-static cpio e2fsprogs lz4 xz-utils zstd)
 # To emulate a machine with virtualization extensions.
@@ -15,7 +16,8 @@ deps_cross=(binutils gcc-aarch64-linux-gnu qemu-user-static qemu-system-arm devi
 # Programs of its labs, fetched like them: e2fsck, debugfs and setpriv.
 deps_cross_lab=(e2fsprogs util-linux)
 # The libraries of the other architecture, which are fetched and not installed.
-deps_sysroot=(libc6-dev libgcc-s1 libfdt-dev libseccomp-dev liburing-dev check)
+deps_sysroot=(libc6-dev libgcc-s1 libfdt-dev libseccomp-dev liburing-dev zlib1g-dev liblz4-dev
+	libzstd-dev check)
 # To build and run the tests.
 deps_test=(check git jq python3 acpica-tools abigail-tools clang-format clang libclang-rt-dev llvm
 	qemu-system-common strace)

@@ -2,9 +2,10 @@
 /*
  * Loading an x86-64 kernel into guest memory and writing what it is told at its
  * entry: Linux's 64-bit boot protocol (Documentation/arch/x86/boot.rst) for
- * ELF and bzImage, and PVH (xen/arch-x86/hvm/start_info.h) for ELF. Where things
- * go is the machine's decision; vCPU registers and page tables are its business
- * too. Files are opened by others; a name comes along for the messages.
+ * ELF and bzImage, and PVH (xen/arch-x86/hvm/start_info.h) for ELF; boot/arm64.h
+ * loads kernels for arm64, with the same types. Where things go is the machine's
+ * decision; vCPU registers and page tables are its business too. Files are opened
+ * by others; a name comes along for the messages.
  *
  *	space = (struct cv_boot_space){ .mem = mem, .gpa = 1 MiB, .len = end of low RAM - 1 MiB };
  *	err = cv_boot_load_kernel(&space, &kernel_file, CV_BOOT_AUTO, &kernel, e);
@@ -39,7 +40,7 @@ struct cv_boot_file {
 	const char *name; /* for messages */
 };
 
-/* Where kernel and initrd may be put; all of it is guest memory below 4 GiB. */
+/* Where kernel and initrd may be put; all of it is guest memory, for x86-64 below 4 GiB. */
 struct cv_boot_space {
 	const struct cv_mem *mem;
 	uint64_t gpa, len;
@@ -52,9 +53,10 @@ struct cv_boot_kernel {
 	bool entry_64;			/* long mode at the entry, else 32-bit protected mode */
 	uint64_t entry;			/* gpa of the first instruction */
 	uint64_t start, end;		/* what the kernel occupies, working space included */
+	uint64_t initrd_addr_min;	/* the lowest address of the initrd's first byte */
 	uint64_t initrd_addr_max;	/* the highest address of the initrd's last byte */
 	uint32_t cmdline_max;		/* the longest command line, without its NUL */
-	uint16_t header_len;		/* of bzImage's setup header; 0 for ELF */
+	uint16_t header_len;		/* of bzImage's setup header; 0 for others */
 	uint8_t header[CV_BOOT_SETUP_HEADER_MAX];
 };
 

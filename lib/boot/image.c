@@ -86,6 +86,17 @@ int cv_boot_image_read(const struct cv_boot_image *img, uint64_t off, void *buf,
 	return err ? cv_boot_image_error(img, err, part, e) : 0;
 }
 
+/* Address 0 is what no initrd has. */
+int cv_boot_space_check(const struct cv_boot_space *space, struct vm_error *e)
+{
+	if (space->gpa == 0 || !cv_mem_valid(space->mem, space->gpa, space->len))
+		return cv_err(e, -EINVAL,
+			      "guest memory: %#llx bytes at %#llx are not all memory, kernels "
+			      "cannot be loaded there; give a part of it",
+			      (unsigned long long)space->len, (unsigned long long)space->gpa);
+	return 0;
+}
+
 bool cv_boot_space_has(const struct cv_boot_space *space, uint64_t gpa, uint64_t len)
 {
 	return gpa >= space->gpa && cv_in_range(gpa - space->gpa, len, space->len);

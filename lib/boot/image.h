@@ -30,10 +30,30 @@ int cv_boot_image_error(const struct cv_boot_image *img, int err, const char *pa
 int cv_boot_image_bad(const struct cv_boot_image *img, int code, struct vm_error *e,
 		      const char *fmt, ...) CV_PRINTF(4, 5);
 
+/* Whether all of @space is guest memory: 0 or -EINVAL. */
+int cv_boot_space_check(const struct cv_boot_space *space, struct vm_error *e) CV_MUST_CHECK;
+
 /* Whether [gpa, gpa + len) lies in @space. */
 bool cv_boot_space_has(const struct cv_boot_space *space, uint64_t gpa, uint64_t len);
 
-/* The loaders: the file starts with "\177ELF", or has "HdrS" at 0x202. */
+#define CV_BOOT_HEAD 0x240 /* the first bytes, which tell every format */
+
+/* Whether a file that starts with @head has the @len bytes of @magic at @off. */
+bool cv_boot_magic(const uint8_t *head, size_t head_len, size_t off, const char *magic, size_t len);
+
+enum cv_boot_machine { CV_BOOT_X86, CV_BOOT_ARM64 };
+
+/*
+ * The sentence for a file that starts with @head and is no kernel for @machine: what
+ * it is and what to do about it; returns -EINVAL. The second is for what a loader
+ * has found out by itself: "NAME: @is; use a kernel for @machine".
+ */
+int cv_boot_refuse(const struct cv_boot_image *img, enum cv_boot_machine machine,
+		   const uint8_t *head, size_t len, struct vm_error *e);
+int cv_boot_refuse_as(const struct cv_boot_image *img, enum cv_boot_machine machine, const char *is,
+		      struct vm_error *e);
+
+/* The loaders for x86-64: the file starts with "\177ELF", or has "HdrS" at 0x202. */
 int cv_boot_load_elf(const struct cv_boot_space *space, const struct cv_boot_image *img,
 		     enum cv_boot_protocol want, struct cv_boot_kernel *kernel,
 		     struct vm_error *e) CV_MUST_CHECK;

@@ -411,6 +411,9 @@ START_TEST(bad_space)
 	space.len++;
 	check_sentence(cv_boot_load_kernel(&space, &f, CV_BOOT_AUTO, &kernel, &e), -EINVAL, &e,
 		       "guest memory: ", "not all memory");
+	space = (struct cv_boot_space){ &mem, 4 * CV_GIB - CV_MIB, 2 * CV_MIB };
+	check_sentence(cv_boot_load_kernel(&space, &f, CV_BOOT_AUTO, &kernel, &e), -EINVAL, &e,
+		       "guest memory: ", "do not end below 4 GiB");
 	close(f.fd);
 }
 END_TEST

@@ -22,9 +22,10 @@ packages=("$@")
 key=$(printf '%s\n' "${packages[@]}" | cat - "$0" | sha256sum | cut -c1-12)
 dir=$cache_dir/sysroot/$arch-$key
 
-# Packages of the time before the merged /usr still say /lib.
+# Packages of the time before the merged /usr still say /lib, and links to there, as
+# libz.so's, would leave the directory.
 unpack() {
-	local deb root=$1 name
+	local deb root=$1 name link target
 
 	mkdir -p "$root/usr"
 	for name in bin sbin lib; do
@@ -35,6 +36,9 @@ unpack() {
 		dpkg-deb --fsys-tarfile "$deb" | tar -x --keep-directory-symlink -C "$root" --no-same-owner \
 			--exclude='./usr/share/doc*' --exclude='./usr/share/man*' --exclude='./usr/share/locale*' ||
 			die "cannot unpack $(basename "$deb") in $root; is the disk full?"
+	done
+	find "$root" -type l -lname '/*' -printf '%P\t%l\n' | while IFS=$'\t' read -r link target; do
+		ln -sfnr "$root$target" "$root/$link"
 	done
 }
 

@@ -6,6 +6,7 @@
 # To build the library, the CLI and the examples.
 deps_build=(build-essential cmake ninja-build pkg-config libseccomp-dev liburing-dev zlib1g-dev
 	liblz4-dev libzstd-dev)
+[ "$(uname -m)" != aarch64 ] || deps_build+=(libfdt-dev)
 # To fetch a kernel and make a guest's root file system.
 deps_guest=(busybox-static cpio e2fsprogs lz4 xz-utils zstd)
 # To emulate a machine with virtualization extensions.

@@ -70,7 +70,7 @@ need cpio cpio
 sysroot=''
 if [ "$arch" != "$(uname -m)" ]; then
 	need readelf binutils
-	sysroot=$("$src_dir/tests/cross/sysroot.sh" "$arch" libc6 libgcc-s1 "${deps_cross_lab[@]}")
+	sysroot=$("$src_dir/tests/cross/sysroot.sh" "$arch" "${deps_sysroot[@]}" "${deps_cross_lab[@]}")
 fi
 
 make_scratch lab

@@ -440,7 +440,7 @@ static void write_disk(struct world *w, uint32_t round, unsigned int *n_kills)
 		if (shoot) {
 			/* anywhere between the first request and the last */
 			for (unsigned int i = 0; i < *n_kills * 37 % 400; i++)
-				__asm__ volatile("pause");
+				atomic_signal_fence(memory_order_seq_cst);
 			kill_child(w);
 			wait_lost(w, ++*n_kills);
 			again(w);

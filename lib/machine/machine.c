@@ -292,7 +292,7 @@ static int create_pci(struct cv_machine *m, struct vm_error *e)
 
 	cv_arch_pci64_window(m, &w.mem64_base, &w.mem64_len);
 	return cv_pci_root_create(&m->pci, m->mmio, m->pio, &w, m->config.log, e) ?:
-	       cv_pci_bridge_create(&m->bridge, m->pci, e) ?:
+	       cv_pci_bridge_create(&m->bridge, m->pci, &cv_arch_map.bridge, e) ?:
 	       cv_bus_add(m->mmio, cv_arch_map.ecam_gpa, CV_PCI_ECAM_BUS, cv_pci_root_ecam(m->pci), 0, e) ?:
 	       cv_arch_pci_created(m, e);
 }

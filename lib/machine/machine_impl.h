@@ -73,6 +73,7 @@ struct cv_machine_row {
 /* Where everything else goes. */
 struct cv_machine_map {
 	struct cv_pci_windows windows; /* but the 64-bit one, which depends on the memory */
+	struct cv_pci_ids bridge;
 	uint64_t ecam_gpa;
 	uint64_t mmio_gpa, mmio_step; /* virtio-mmio blocks */
 	unsigned int max_mmio;

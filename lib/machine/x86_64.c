@@ -27,6 +27,8 @@ const struct cv_machine_map cv_arch_map = {
 		     .io_len = CV_X86_PCI_IO_LEN,
 		     .mem32_base = CV_X86_PCI32_GPA,
 		     .mem32_len = CV_X86_PCI32_LEN },
+	/* a 440FX, as crosvm has it */
+	.bridge = { .vendor = 0x8086, .device = 0x1237, .class_code = 0x06 },
 	.ecam_gpa = CV_X86_ECAM_GPA,
 	.mmio_gpa = CV_X86_MMIO_GPA,
 	.mmio_step = CV_X86_MMIO_STEP,

@@ -4,20 +4,16 @@
 
 #include "pci/root.h"
 
-int cv_pci_bridge_create(struct cv_pci_dev **out, struct cv_pci_root *root, struct vm_error *e)
+int cv_pci_bridge_create(struct cv_pci_dev **out, struct cv_pci_root *root,
+			 const struct cv_pci_ids *ids, struct vm_error *e)
 {
 	static const struct cv_pci_dev_ops ops;
-	static const struct cv_pci_ids ids = {
-		.vendor = 0x8086,
-		.device = 0x1237, /* 440FX, as crosvm has it */
-		.class_code = 0x06,
-	};
 	CV_AUTO_FREE struct cv_pci_dev *d = calloc(1, sizeof(*d));
 	int err;
 
 	if (!d)
 		return cv_err(e, -ENOMEM, "pci: out of memory");
-	cv_pci_dev_init(d, "host bridge", &ops, &ids);
+	cv_pci_dev_init(d, "host bridge", &ops, ids);
 	err = cv_pci_root_add(root, d, 0, e);
 	if (err)
 		return err;

@@ -254,13 +254,16 @@ END_TEST
 
 START_TEST(thirty_one_devices)
 {
+	static const struct cv_pci_ids ids = { .vendor = 0x8086,
+					       .device = 0x1237,
+					       .class_code = 0x06 };
 	struct toy *t = calloc(32, sizeof(*t));
 	struct cv_pci_dev *bridge;
 	struct vm_error e = { 0 };
 	struct pci_rig r;
 
 	pci_rig_init(&r);
-	ck_assert_int_eq(cv_pci_bridge_create(&bridge, r.root, NULL), 0);
+	ck_assert_int_eq(cv_pci_bridge_create(&bridge, r.root, &ids, NULL), 0);
 	ck_assert_uint_eq(ecam_r(&r, 0, 0, 4), 0x12378086);
 	ck_assert_uint_eq(ecam_r(&r, 0, 8, 4), 0x06000000);
 	for (unsigned int i = 0; i < 31; i++) {

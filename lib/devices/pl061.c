@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Arm's PL061, eight lines of general purpose I/O (DDI 0190, chapter 3). Line 3
- * is the power button, which a guest finds by gpio-keys; it stays pressed long
- * enough to be seen by a driver that waits for it to be steady.
+ * Arm's PL061, eight lines of general purpose I/O (DDI 0190, chapter 3), which
+ * are not connected, but for line 3: the power button, which guests know by
+ * gpio-keys or an ACPI GPIO event. It stays pressed long enough for a driver that
+ * waits for it to be steady.
  */
 #include "core/dev.h"
 #include "core/irq.h"
@@ -10,8 +11,18 @@
 #include "sys/loop.h"
 
 /* The data register takes the first KiB: address bits 9 to 2 say which lines an access means. */
-enum { R_DATA_END = 0x400, R_DIR = 0x400, R_IS = 0x404, R_IBE = 0x408, R_IEV = 0x40c };
-enum { R_IE = 0x410, R_RIS = 0x414, R_MIS = 0x418, R_IC = 0x41c, R_AFSEL = 0x420 };
+enum {
+	R_DATA_END = 0x400,
+	R_DIR = 0x400,
+	R_IS = 0x404,
+	R_IBE = 0x408,
+	R_IEV = 0x40c,
+	R_IE = 0x410,
+	R_RIS = 0x414,
+	R_MIS = 0x418,
+	R_IC = 0x41c,
+	R_AFSEL = 0x420,
+};
 
 #define ID	   0x00041061u
 #define POWER	   (1u << 3)
@@ -21,10 +32,10 @@ struct pl061 {
 	const struct cv_env *env;
 	uint8_t out, dir;	 /* what is driven; 1: an output */
 	uint8_t in;		 /* what comes from outside */
-	uint8_t level, both, up; /* of interrupts: IS, IBE, IEV */
+	uint8_t level, both, up; /* how lines interrupt: GPIOIS, GPIOIBE, GPIOIEV */
 	uint8_t enable;
 	uint8_t edges; /* seen and not cleared */
-	uint8_t mode;  /* AFSEL, without effect */
+	uint8_t mode;  /* GPIOAFSEL, without effect */
 	struct cv_timer release;
 	struct cv_task task; /* sets it after a load */
 };
@@ -47,21 +58,28 @@ static void update_irq(struct pl061 *p)
 		cv_irq_set(p->env->irq, raw_status(p) & p->enable);
 }
 
-/* The lines are not what they were any more. */
+/* The lines were @before. */
 static void note_edges(struct pl061 *p, uint8_t before)
 {
-	uint8_t now = lines(p), changed = before ^ now;
+	uint8_t now = lines(p), wanted = (uint8_t)(p->both | ~(now ^ p->up));
 
-	p->edges |= (uint8_t)(changed & ~p->level & (p->both | (uint8_t) ~(now ^ p->up)));
+	p->edges |= (uint8_t)((before ^ now) & ~p->level & wanted);
 	update_irq(p);
 }
+
+/* ---- the button ---- */
 
 static void set_power(struct pl061 *p, bool on)
 {
 	uint8_t before = lines(p);
 
-	p->in = (uint8_t)(on ? p->in | POWER : p->in & ~POWER);
+	p->in = on ? POWER : 0;
 	note_edges(p, before);
+}
+
+static void release_later(struct pl061 *p)
+{
+	cv_timer_set(p->env->loop, &p->release, cv_loop_now(p->env->loop) + PRESSED_NS);
 }
 
 static void on_release(struct cv_timer *t)
@@ -74,17 +92,32 @@ static void on_task(struct cv_task *t)
 	struct pl061 *p = cv_container_of(t, struct pl061, task);
 
 	if (p->in)
-		cv_timer_set(p->env->loop, &p->release, cv_loop_now(p->env->loop) + PRESSED_NS);
+		release_later(p);
+	else
+		cv_timer_cancel(&p->release);
 }
 
-static uint64_t pl061_read(void *self, uint64_t off, unsigned int len)
+static int press_power_button(void *self, const void *args, char *reply, size_t size,
+			      struct vm_error *e)
 {
-	const struct pl061 *p = self;
+	struct pl061 *p = self;
 
-	(void)len;
-	if (off < R_DATA_END)
-		return lines(p) & off >> 2;
-	switch (off) {
+	(void)args;
+	(void)reply;
+	(void)size;
+	(void)e;
+	set_power(p, true);
+	release_later(p);
+	return 0;
+}
+
+/* ---- registers ---- */
+
+static uint32_t read_reg(const struct pl061 *p, uint64_t reg)
+{
+	if (reg < R_DATA_END)
+		return lines(p) & (uint32_t)(reg >> 2);
+	switch (reg) {
 	case R_DIR:
 		return p->dir;
 	case R_IS:
@@ -101,13 +134,27 @@ static uint64_t pl061_read(void *self, uint64_t off, unsigned int len)
 		return raw_status(p) & p->enable;
 	case R_AFSEL:
 		return p->mode;
+	default:
+		return cv_primecell_id(ID, reg);
 	}
-	return off >= CV_PRIMECELL_IDS ? cv_primecell_id(ID, off) : 0;
 }
 
-static void write_reg(struct pl061 *p, uint64_t off, uint8_t val)
+static uint64_t pl061_read(void *self, uint64_t off, unsigned int len)
 {
-	switch (off) {
+	(void)len;
+	return cv_primecell_lanes(read_reg(self, cv_primecell_reg(off)), off);
+}
+
+/* Only of outputs: Linux' driver writes again what it wrote before it made a line one. */
+static void write_data(struct pl061 *p, uint8_t mask, uint8_t val)
+{
+	mask &= p->dir;
+	p->out = (uint8_t)((p->out & ~mask) | (val & mask));
+}
+
+static void write_reg(struct pl061 *p, uint64_t reg, uint8_t val)
+{
+	switch (reg) {
 	case R_DIR:
 		p->dir = val;
 		break;
@@ -135,21 +182,27 @@ static void write_reg(struct pl061 *p, uint64_t off, uint8_t val)
 static void pl061_write(void *self, uint64_t off, unsigned int len, uint64_t val)
 {
 	struct pl061 *p = self;
-	uint8_t before = lines(p), mask = (uint8_t)(off >> 2);
+	uint8_t before = lines(p);
 
 	(void)len;
+	if (!cv_primecell_writes(off))
+		return;
 	if (off < R_DATA_END)
-		p->out = (uint8_t)((p->out & ~mask) | (val & mask));
+		write_data(p, (uint8_t)(off >> 2), (uint8_t)val);
 	else
 		write_reg(p, off, (uint8_t)val);
 	note_edges(p, before);
 }
 
+/* ---- life ---- */
+
 static void pl061_reset(void *self)
 {
 	struct pl061 *p = self;
 
-	p->out = p->dir = p->in = p->level = p->both = p->up = p->enable = p->edges = p->mode = 0;
+	p->out = p->dir = p->in = 0;
+	p->level = p->both = p->up = 0;
+	p->enable = p->edges = p->mode = 0;
 	cv_timer_cancel(&p->release);
 	update_irq(p);
 }
@@ -185,20 +238,6 @@ static int pl061_loaded(void *self, uint16_t version)
 	return 0;
 }
 
-static int press_power_button(void *self, const void *args, char *reply, size_t size,
-			      struct vm_error *e)
-{
-	struct pl061 *p = self;
-
-	(void)args;
-	(void)reply;
-	(void)size;
-	(void)e;
-	set_power(p, true);
-	cv_timer_set(p->env->loop, &p->release, cv_loop_now(p->env->loop) + PRESSED_NS);
-	return 0;
-}
-
 static const struct cv_control pl061_controls[] = {
 	{ .name = "power-button",
 	  .help = "presses the power button, which asks the guest to shut down",
@@ -216,7 +255,7 @@ static const struct cv_field pl061_state[] = {
 
 static const struct cv_regs_ops pl061_regs = {
 	.span = CV_PRIMECELL_SPAN,
-	.min_len = 4,
+	.min_len = 1,
 	.max_len = 4,
 	.read = pl061_read,
 	.write = pl061_write,

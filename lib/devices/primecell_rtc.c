@@ -1,18 +1,30 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Arm's real-time clocks: PL031 (DDI 0224, chapter 3) and the older PL030 (DDI
- * 0140, chapter 3). Both count seconds from what was loaded last, at first those
- * since 1970, and interrupt when the count reaches a number. They differ in
- * where their registers are.
+ * 0140, chapter 3). Both count seconds, those since 1970 until the guest loads
+ * another number, and interrupt when the count comes to the match register. They
+ * differ in where their registers are.
+ *
+ * The count is the host's clock (UTC) plus an offset; there is no tick. Whether it
+ * has come by the match is worked out when somebody looks, and a timer runs only
+ * for an interrupt that is enabled and has not come yet.
  */
 #include "core/dev.h"
 #include "core/irq.h"
 #include "core/primecell.h"
 #include "sys/loop.h"
 
-enum { R31_DR = 0, R31_MR = 4, R31_LR = 8, R31_CR = 0xc, R31_IMSC = 0x10, R31_RIS = 0x14 };
-enum { R31_MIS = 0x18, R31_ICR = 0x1c };
-enum { R30_DR = 0, R30_MR = 4, R30_STAT_EOI = 8, R30_LR = 0xc, R30_CR = 0x10 };
+enum {
+	R31_DR = 0x00,
+	R31_MR = 0x04,
+	R31_LR = 0x08,
+	R31_CR = 0x0c,
+	R31_IMSC = 0x10,
+	R31_RIS = 0x14,
+	R31_MIS = 0x18,
+	R31_ICR = 0x1c,
+};
+enum { R30_DR = 0x00, R30_MR = 0x04, R30_STAT_EOI = 0x08, R30_LR = 0x0c, R30_CR = 0x10 };
 
 #define ID31	 0x00041031u
 #define ID30	 0x00041030u
@@ -22,9 +34,10 @@ struct rtc {
 	const struct cv_env *env;
 	uint32_t offset; /* of the count from the host's seconds, modulo 2^32 */
 	uint32_t load, match;
-	uint32_t raised, enabled; /* the interrupt: 0 or 1 */
-	struct cv_timer timer;	  /* runs to the match */
-	struct cv_task task;	  /* arms it, from vCPU threads */
+	uint32_t seen; /* the count when it was compared with the match last */
+	bool raised, enabled;
+	struct cv_timer timer; /* to the match */
+	struct cv_task task;   /* sets it, from vCPU threads */
 };
 
 static uint32_t host_s(const struct rtc *r)
@@ -37,167 +50,196 @@ static uint32_t count(const struct rtc *r)
 	return host_s(r) + r->offset;
 }
 
-static void update_irq(struct rtc *r)
+/* Catches up with the time since the last look; a clock that has been set back passes nothing. */
+static void look(struct rtc *r)
 {
+	uint32_t now = count(r), passed = now - r->seen;
+
+	if (passed <= INT32_MAX && r->match - r->seen - 1 < passed)
+		r->raised = true;
+	r->seen = now;
 	if (r->env->irq)
 		cv_irq_set(r->env->irq, r->raised && r->enabled);
 }
 
-/* Seconds until the count is the match: none if it is so now. */
-static uint32_t left(const struct rtc *r)
+/* Nanoseconds to the second that begins with the match: a whole turn if this one did. */
+static uint64_t until_match(const struct rtc *r)
 {
-	return r->match - count(r);
+	uint64_t wall = cv_loop_wall(r->env->loop);
+	uint32_t left = r->match - ((uint32_t)(wall / NS_PER_S) + r->offset);
+
+	return (left ? left : 1ull << 32) * NS_PER_S - wall % NS_PER_S;
 }
 
-static void arm(struct rtc *r)
+static void rearm(struct rtc *r)
 {
-	uint64_t rest = cv_loop_wall(r->env->loop) % NS_PER_S;
-
-	cv_timer_set(r->env->loop, &r->timer,
-		     cv_loop_now(r->env->loop) + left(r) * NS_PER_S - rest);
+	look(r);
+	if (r->enabled && !r->raised)
+		cv_timer_set(r->env->loop, &r->timer, cv_loop_now(r->env->loop) + until_match(r));
+	else
+		cv_timer_cancel(&r->timer);
 }
 
-/* The host's clock may have been set meanwhile: then on to the match, or it has just been. */
 static void on_timer(struct cv_timer *t)
 {
-	struct rtc *r = cv_container_of(t, struct rtc, timer);
-
-	if (left(r) > 0 && left(r) <= INT32_MAX) {
-		arm(r);
-		return;
-	}
-	r->raised = 1;
-	update_irq(r);
+	rearm(cv_container_of(t, struct rtc, timer));
 }
 
 static void on_task(struct cv_task *t)
 {
-	struct rtc *r = cv_container_of(t, struct rtc, task);
-
-	cv_timer_cancel(&r->timer);
-	if (left(r) > 0)
-		arm(r);
+	rearm(cv_container_of(t, struct rtc, task));
 }
 
-/* A count or a match has been written. */
-static void rematch(struct rtc *r)
+/* A count or a match has been written: they may be the same now. */
+static void compare(struct rtc *r)
 {
-	if (left(r) == 0)
-		r->raised = 1;
-	cv_loop_post(r->env->loop, &r->task);
+	r->seen = count(r);
+	if (r->seen == r->match)
+		r->raised = true;
 }
 
 static void set_count(struct rtc *r, uint32_t val)
 {
 	r->load = val;
 	r->offset = val - host_s(r);
-	rematch(r);
+	compare(r);
 }
 
 static void set_match(struct rtc *r, uint32_t val)
 {
 	r->match = val;
-	rematch(r);
+	compare(r);
 }
 
-static uint64_t pl031_read(void *self, uint64_t off, unsigned int len)
-{
-	const struct rtc *r = self;
+/* ---- registers ---- */
 
-	(void)len;
-	switch (off) {
+static uint32_t pl031_reg(const struct rtc *r, uint64_t reg)
+{
+	switch (reg) {
 	case R31_DR:
 		return count(r);
 	case R31_MR:
 		return r->match;
 	case R31_LR:
 		return r->load;
-	case R31_CR:
-		return 1; /* it cannot be stopped */
+	case R31_CR: /* it cannot be stopped */
+		return 1;
 	case R31_IMSC:
 		return r->enabled;
 	case R31_RIS:
 		return r->raised;
 	case R31_MIS:
-		return r->raised & r->enabled;
+		return r->raised && r->enabled;
+	default:
+		return cv_primecell_id(ID31, reg);
 	}
-	return off >= CV_PRIMECELL_IDS ? cv_primecell_id(ID31, off) : 0;
 }
 
-static void pl031_write(void *self, uint64_t off, unsigned int len, uint64_t val)
+static uint64_t pl031_read(void *self, uint64_t off, unsigned int len)
 {
-	struct rtc *r = self;
-
 	(void)len;
-	switch (off) {
+	look(self);
+	return cv_primecell_lanes(pl031_reg(self, cv_primecell_reg(off)), off);
+}
+
+static void pl031_write_reg(struct rtc *r, uint64_t reg, uint32_t val)
+{
+	switch (reg) {
 	case R31_MR:
-		set_match(r, (uint32_t)val);
+		set_match(r, val);
 		break;
 	case R31_LR:
-		set_count(r, (uint32_t)val);
+		set_count(r, val);
 		break;
 	case R31_IMSC:
 		r->enabled = val & 1;
 		break;
 	case R31_ICR:
-		r->raised &= ~(uint32_t)val;
+		r->raised = r->raised && !(val & 1);
 		break;
 	}
-	update_irq(r);
 }
 
-static uint64_t pl030_read(void *self, uint64_t off, unsigned int len)
+static uint32_t pl030_reg(const struct rtc *r, uint64_t reg)
 {
-	const struct rtc *r = self;
-
-	(void)len;
-	switch (off) {
+	switch (reg) {
 	case R30_DR:
 		return count(r);
 	case R30_MR:
 		return r->match;
 	case R30_STAT_EOI:
-		return r->raised & r->enabled;
+		return r->raised && r->enabled;
 	case R30_LR:
 		return r->load;
 	case R30_CR:
 		return r->enabled;
+	default:
+		return cv_primecell_id(ID30, reg);
 	}
-	return off >= CV_PRIMECELL_IDS ? cv_primecell_id(ID30, off) : 0;
 }
 
-static void pl030_write(void *self, uint64_t off, unsigned int len, uint64_t val)
+static uint64_t pl030_read(void *self, uint64_t off, unsigned int len)
 {
-	struct rtc *r = self;
-
 	(void)len;
-	switch (off) {
+	look(self);
+	return cv_primecell_lanes(pl030_reg(self, cv_primecell_reg(off)), off);
+}
+
+static void pl030_write_reg(struct rtc *r, uint64_t reg, uint32_t val)
+{
+	switch (reg) {
 	case R30_MR:
-		set_match(r, (uint32_t)val);
+		set_match(r, val);
 		break;
 	case R30_STAT_EOI: /* whatever is written */
-		r->raised = 0;
+		r->raised = false;
 		break;
 	case R30_LR:
-		set_count(r, (uint32_t)val);
+		set_count(r, val);
 		break;
 	case R30_CR:
 		r->enabled = val & 1;
 		break;
 	}
-	update_irq(r);
 }
+
+static void write_reg(struct rtc *r, uint64_t off, uint32_t val,
+		      void (*fn)(struct rtc *r, uint64_t reg, uint32_t val))
+{
+	if (!cv_primecell_writes(off))
+		return;
+	look(r);
+	fn(r, off, val);
+	look(r);
+	cv_loop_post(r->env->loop, &r->task);
+}
+
+static void pl031_write(void *self, uint64_t off, unsigned int len, uint64_t val)
+{
+	(void)len;
+	write_reg(self, off, (uint32_t)val, pl031_write_reg);
+}
+
+static void pl030_write(void *self, uint64_t off, unsigned int len, uint64_t val)
+{
+	(void)len;
+	write_reg(self, off, (uint32_t)val, pl030_write_reg);
+}
+
+/* ---- life ---- */
 
 /* The count goes on: it has a battery. */
 static void rtc_reset(void *self)
 {
 	struct rtc *r = self;
 
+	r->load = 0;
 	r->match = 0;
-	r->raised = 0;
-	r->enabled = 0;
+	r->seen = count(r);
+	r->raised = false;
+	r->enabled = false;
 	cv_timer_cancel(&r->timer);
-	update_irq(r);
+	look(r);
 }
 
 static int rtc_init(void *self, const struct cv_env *env, const void *config, struct vm_error *e)
@@ -209,6 +251,7 @@ static int rtc_init(void *self, const struct cv_env *env, const void *config, st
 	r->env = env;
 	r->timer = (struct cv_timer){ .fn = on_timer, .lock = env->lock };
 	r->task = (struct cv_task){ .fn = on_task, .lock = env->lock };
+	rtc_reset(r);
 	return 0;
 }
 
@@ -225,22 +268,21 @@ static int rtc_loaded(void *self, uint16_t version)
 	struct rtc *r = self;
 
 	(void)version;
-	r->raised &= 1;
-	r->enabled &= 1;
 	cv_loop_post(r->env->loop, &r->task);
-	update_irq(r);
 	return 0;
 }
 
-static const struct cv_field rtc_state[] = {
-	{ CV_FIELD(struct rtc, offset) },  { CV_FIELD(struct rtc, load) },
-	{ CV_FIELD(struct rtc, match) },   { CV_FIELD(struct rtc, raised) },
-	{ CV_FIELD(struct rtc, enabled) }, CV_FIELD_LAST
-};
+static const struct cv_field rtc_state[] = { { CV_FIELD(struct rtc, offset) },
+					     { CV_FIELD(struct rtc, load) },
+					     { CV_FIELD(struct rtc, match) },
+					     { CV_FIELD(struct rtc, seen) },
+					     { CV_FIELD(struct rtc, raised) },
+					     { CV_FIELD(struct rtc, enabled) },
+					     CV_FIELD_LAST };
 
 static const struct cv_regs_ops pl031_regs = {
 	.span = CV_PRIMECELL_SPAN,
-	.min_len = 4,
+	.min_len = 1,
 	.max_len = 4,
 	.read = pl031_read,
 	.write = pl031_write,
@@ -248,7 +290,7 @@ static const struct cv_regs_ops pl031_regs = {
 
 static const struct cv_regs_ops pl030_regs = {
 	.span = CV_PRIMECELL_SPAN,
-	.min_len = 4,
+	.min_len = 1,
 	.max_len = 4,
 	.read = pl030_read,
 	.write = pl030_write,

@@ -12,6 +12,7 @@
 #include "core/dev.h"
 #include "core/irq.h"
 #include "tty/tty.h"
+#include "tty/tty_opts.h"
 
 #define FIFO_SIZE 16u
 
@@ -47,7 +48,7 @@ enum {
 
 struct serial_config {
 	uint32_t num;
-	struct cv_opt_file in, out;
+	struct cv_tty_files files;
 };
 
 struct serial {
@@ -376,8 +377,8 @@ static int serial_init(void *self, const struct cv_env *env, const void *config,
 						      .lock = env->lock,
 						      .log = env->log,
 						      .name = "serial",
-						      .in_fd = c->in.fd_plus1 - 1,
-						      .out_fd = c->out.fd_plus1 - 1,
+						      .in_fd = c->files.in.fd_plus1 - 1,
+						      .out_fd = c->files.out.fd_plus1 - 1,
 						      .readable = on_input,
 						      .writable = on_room,
 						      .ctx = s });
@@ -420,16 +421,8 @@ static const struct cv_opt serial_opts[] = { { .name = "num",
 					       .min = 1,
 					       .max = 4,
 					       .help = "which port: 1 is COM1 (ttyS0)" },
-					     { .name = "in",
-					       .kind = CV_OPT_FILE,
-					       .off = offsetof(struct serial_config, in),
-					       .access = CV_OPT_READ,
-					       .help = "where input comes from; none if missing" },
-					     { .name = "out",
-					       .kind = CV_OPT_FILE,
-					       .off = offsetof(struct serial_config, out),
-					       .access = CV_OPT_CREATE_APPEND,
-					       .help = "where output goes; dropped if missing" },
+					     { CV_TTY_OPT_IN(struct serial_config, files) },
+					     { CV_TTY_OPT_OUT(struct serial_config, files) },
 					     CV_OPT_END };
 
 static const struct cv_field serial_state[] = { { CV_FIELD(struct serial, ier) },

@@ -140,8 +140,9 @@ int cv_pci_bridge_create(struct cv_pci_dev **d, struct cv_pci_root *root,
 			 const struct cv_pci_ids *ids, struct vm_error *e) CV_MUST_CHECK;
 void cv_pci_bridge_destroy(struct cv_pci_dev *d);
 
-/* A function in slot @pci_slot whose BAR 0 (32 bits, a page at least) holds a register device; the
- * rest of the BAR reads all-ones. @slot is borrowed and outlives the function. */
+/* A function in slot @pci_slot (negative: the lowest free one from 1) whose BAR 0 (32 bits, a page at
+ * least) holds a register device; the rest of the BAR reads all-ones. @slot is borrowed and outlives
+ * the function. */
 int cv_pci_regs_create(struct cv_pci_dev **d, struct cv_pci_root *root,
 		       const struct cv_pci_ids *ids, struct cv_rslot *slot, int pci_slot,
 		       struct vm_error *e) CV_MUST_CHECK;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Fuzzes a register device: accesses, time, resets, input from the host and
- * damaged saved states. FUZZ_REGS("serial", "in=/proc/self/fd/%d") makes the
- * target; a %d in the options is a pipe that the script writes to.
+ * Fuzzes a register device: accesses, time, resets, input and button presses from
+ * the host, and damaged saved states. FUZZ_REGS("serial", "in=/proc/self/fd/%d")
+ * makes the target; a %d in the options is a pipe that the script writes to.
  *
  * Each step is one byte: operation in the low 3 bits, length in the next 2;
- * accesses take an offset byte and, to write, the value.
+ * accesses take an offset byte (two where a device has more registers) and, to
+ * write, the value.
  */
 #ifndef CV_TESTS_REGS_FUZZ_H
 #define CV_TESTS_REGS_FUZZ_H
@@ -70,6 +71,25 @@ static inline void fuzz_load(struct rdev *d, struct script *s)
 	cv_buf_fini(&buf);
 }
 
+/* A control row without arguments, such as a button. */
+static inline void fuzz_control(struct rdev *d)
+{
+	const struct cv_control *c = d->cls->controls;
+	char reply[16];
+
+	if (c && c->name && !c->args)
+		must(cv_rslot_local_control(d->slot, c->name, NULL, reply, sizeof(reply), NULL) ==
+		     0);
+}
+
+/* One past the end, too. */
+static inline uint64_t fuzz_offset(const struct rdev *d, struct script *s)
+{
+	uint64_t span = d->cls->regs->span;
+
+	return script_take(s, span > 256 ? 2 : 1) % (span + 1);
+}
+
 static inline void fuzz_step(struct rdev *d, struct script *s, int feed)
 {
 	unsigned int how = (unsigned int)script_take(s, 1), len = 1u << (how >> 3 & 3);
@@ -77,11 +97,11 @@ static inline void fuzz_step(struct rdev *d, struct script *s, int feed)
 
 	switch (how & 7) {
 	case FUZZ_READ:
-		rdev_read(d, script_take(s, 1) % (d->cls->regs->span + 1), len);
+		rdev_read(d, fuzz_offset(d, s), len);
 		break;
 	case FUZZ_WRITE:
 	case FUZZ_WRITE_TOO: {
-		uint64_t off = script_take(s, 1) % (d->cls->regs->span + 1);
+		uint64_t off = fuzz_offset(d, s);
 
 		rdev_write(d, off, len, script_take(s, len));
 		break;
@@ -93,6 +113,7 @@ static inline void fuzz_step(struct rdev *d, struct script *s, int feed)
 		cv_rslot_local_reset(d->slot);
 		break;
 	case FUZZ_FEED:
+		fuzz_control(d);
 		script_bytes(s, bytes, how >> 3);
 		if (feed >= 0)
 			cv_ignore(write(feed, bytes, how >> 3)); /* a full pipe takes no more */

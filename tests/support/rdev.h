@@ -5,7 +5,7 @@
  * or in a jailed process (child.h), which has a clock and a line of its own: time
  * only passes there, and what LINE says of the line's level is not looked at. Those
  * that ask the VM for something, or have no policy, are never there: acpi-pm, cmos,
- * i8042, pvpanic, reset.
+ * i8042, pl030, pl031, pl061, pvpanic, reset.
  */
 #ifndef CV_TESTS_RDEV_H
 #define CV_TESTS_RDEV_H

@@ -11,11 +11,12 @@
 #include "base/endian.h"
 #include "base/err.h"
 
-#define CV_FW_MAX_ITEMS	 32
-#define CV_FW_MAX_LEN	 (16u << 20) /* of one item */
-#define CV_FW_NAME_LEN	 56	     /* with its NUL */
-#define CV_FW_KEY_DIR	 0x19u
-#define CV_FW_KEY_FILE_0 0x20u /* the first file; below: items that had numbers before there were names */
+#define CV_FW_MAX_ITEMS 32
+#define CV_FW_MAX_LEN	(16u << 20) /* of one item */
+#define CV_FW_NAME_LEN	56	    /* with its NUL */
+#define CV_FW_KEY_DIR	0x19u
+#define CV_FW_KEY_FILE_0 \
+	0x20u /* the first file; below: items that had numbers before there were names */
 
 struct cv_fw_item {
 	uint16_t key;

@@ -45,7 +45,11 @@ struct layout {
 
 static const struct layout layouts[] = {
 	[CV_FW_CFG_PORTS] = { .selector = 0, .data = 1, .data_len = 1, .dma = 4 },
-	[CV_FW_CFG_MMIO] = { .selector = 8, .data = 0, .data_len = 8, .dma = 16, .big_endian = true },
+	[CV_FW_CFG_MMIO] = { .selector = 8,
+			     .data = 0,
+			     .data_len = 8,
+			     .dma = 16,
+			     .big_endian = true },
 };
 
 static const struct layout *layout_of(const struct fw_cfg *d)

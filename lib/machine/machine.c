@@ -308,7 +308,7 @@ int cv_machine_create(struct cv_machine **out, const struct cv_machine_config *c
 		return cv_err(e, -ENOMEM, "the machine: out of memory");
 	m->config = *config;
 	err = config->hv.create(config->hv.arg, &m->hv, &hv, config->log, e) ?:
-	      m->hv->ops->set_memory(m->hv, config->mem, e) ?:
+	      m->hv->ops->set_memory(m->hv, config->mem, config->rom, e) ?:
 	      cv_bus_create(&m->mmio, "mmio", e) ?:
 	      cv_arch_create(m, e);
 	if (m->hv)

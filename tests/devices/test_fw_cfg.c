@@ -97,7 +97,7 @@ START_TEST(by_dma)
 	struct fw_rig r;
 
 	fw_open(&r, layouts[_i].options);
-	ck_assert_uint_eq(fw_read(&r, layouts[_i].dma, 4), le32toh(0x554d4551)); /* "QEMU" */
+	ck_assert_uint_eq(fw_read(&r, layouts[_i].dma, 4), le32toh(0x554d4551));     /* "QEMU" */
 	ck_assert_uint_eq(fw_read(&r, layouts[_i].dma + 4, 4), le32toh(0x47464320)); /* " CFG" */
 	ck_assert_uint_eq(fw_read(&r, layouts[_i].dma, 8), 0x47464320554d4551ull);
 	ck_assert_uint_eq(dma(&r, _i, select_file | READ, LEN, BUFFER), 0);

@@ -191,7 +191,7 @@ group_input() {
 		run --device serial,num=1 "$hello"
 	fails 1 '--device serial: serial: option num: port 1 is taken' \
 		run --serial type=sink --device serial "$hello"
-	fails 1 '--device debugcon: debugcon: there is one already' \
+	fails 1 '--device debugcon: debugcon: option port: port 233 is taken' \
 		run --device debugcon --device debugcon "$hello"
 	fails 1 'no mechanism .nonsense.; there are' run --sandbox=nonsense "$hello"
 	fails 1 'seccomp needs no_new_privs' run --sandbox=seccomp "$hello"

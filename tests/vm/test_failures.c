@@ -157,7 +157,7 @@ START_TEST(devices_that_do_not_fit)
 		  "serial: option num: port 1 is taken" },
 		{ { { "debugcon", "" }, { "debugcon", "" } },
 		  -EEXIST,
-		  "debugcon: there is one already" },
+		  "debugcon: option port: port 233 is taken" },
 	};
 
 	for (size_t i = 0; i < CV_LEN(cases); i++) {

@@ -48,18 +48,24 @@ cases=$lab_dir/cases
 crosvm=$build/cli/crosvm
 [ -x "$crosvm" ] || die "$crosvm does not exist; build the project in $build first"
 many_vms=$build/examples/many_vms control=$build/examples/control jail_test=$build/tests/sandbox_test_jail
-needed='' virtiofsd=''
+needed='' virtiofsd='' bios='' boot_disk=''
 case $group in
 many) needed=$many_vms ;;
 control) needed=$control ;;
 sandbox) needed=$jail_test ;;
 virtiofs) virtiofsd=/usr/lib/qemu/virtiofsd ;;
+firmware) bios=/usr/share/seabios/bios-256k.bin ;;
 esac
 [ -z "$needed" ] || [ -x "$needed" ] || die "$needed does not exist; build the project in $build first"
 [ -z "$virtiofsd" ] || [ -x "$virtiofsd" ] || {
 	say "there is no $virtiofsd; install Debian's package qemu-system-common"
 	exit 77
 }
+[ -z "$bios" ] || [ -e "$bios" ] || {
+	say "there is no $bios; install Debian's package seabios"
+	exit 77
+}
+[ -z "$bios" ] || boot_disk=$("$lab_dir/boot-disk.sh") || exit 77
 logs=$build/lab/$variant
 
 # What a group needs beyond the ordinary: the lab's memory, its time limit,
@@ -72,6 +78,10 @@ boot)
 	[ -z "$big_memory" ] || lab_memory=7168
 	;;
 disk) lab_disk=128 ;;
+firmware)
+	lab_limit=900
+	[ -z "$big_memory" ] || lab_memory=6656
+	;;
 control) case_limit=200 lab_limit=900 ;;
 death) case_limit=200 lab_limit=600 ;;
 random) case_limit=1500 lab_limit=1600 ;;
@@ -89,7 +99,7 @@ variables() {
 	kernel=$("$lab_dir/kernel.sh" dir)
 	images=$("$lab_dir/image.sh")
 	variables=("CROSVM=$crosvm" "MANY_VMS=$many_vms" "CONTROL=$control" "JAIL_TEST=$jail_test"
-		"VIRTIOFSD=$virtiofsd" "CASES=$cases" "GROUP=$variant"
+		"VIRTIOFSD=$virtiofsd" "BIOS=$bios" "BOOT_DISK=$boot_disk" "CASES=$cases" "GROUP=$variant"
 		"KERNEL_DIR=$kernel" "IMAGES=$images" "CASE_LIMIT=$case_limit"
 		"RANDOM_MIB=${CROSVM_RANDOM_MIB:-64}" "SANDBOX=$sandbox" "STRANGER=$user" "BIG_MEMORY=$big_memory"
 		"ASAN_OPTIONS=detect_leaks=1" "UBSAN_OPTIONS=print_stacktrace=1"
@@ -108,6 +118,7 @@ run_in_lab() {
 
 	[ -z "$needed" ] || arguments+=(-p "$needed")
 	[ -z "$virtiofsd" ] || arguments+=(-p "$virtiofsd")
+	[ -z "$bios" ] || arguments+=(-f "$bios" -f "$boot_disk")
 	[ "$group" != sandbox ] || arguments+=(-p "$build/tests/sandbox/jail-helper")
 	[ "$group" != death ] && [ -z "$user" ] || arguments+=(-p setpriv)
 	[ ! -x "$build/crosvm-device" ] || arguments+=(-p "$build/crosvm-device")

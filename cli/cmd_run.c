@@ -15,8 +15,8 @@
 const struct cli_command cli_run = {
 	.name = "run",
 	.operands = "KERNEL",
-	.help = "Runs a virtual machine: KERNEL is an ELF vmlinux or a bzImage. Without --serial, "
-		"the\n"
+	.help = "Runs a virtual machine: KERNEL is an ELF vmlinux or a bzImage; with --bios, it is "
+		"left\nout and the firmware boots a disk. Without --serial, the\n"
 		"first serial port is the guest's console on standard input and output; on a\n"
 		"terminal, Ctrl-A x ends the virtual machine and Ctrl-A h tells more.",
 	.options = run_option_table,
@@ -59,6 +59,8 @@ static int complain_error(const struct run_options *o, const struct vm_error *e)
 	} fields[] = { { "memory: ", o->memory_typed },
 		       { "guest memory: ", o->memory_typed },
 		       { "initrd ", o->initrd_typed },
+		       { "bios: ", o->bios_typed },
+		       { "bios ", o->bios_typed },
 		       { "sandbox_mechanisms: ", o->mechanisms_typed },
 		       { "jail_main: ", o->jail_main_typed },
 		       { "seccomp_policy_dir: ", o->policy_dir_typed },
@@ -150,10 +152,14 @@ static int add_serials(struct run *r)
 	return 0;
 }
 
-/* The command line: the console first, so that the user's words can override ours. */
+/* The command line: the console first, so that the user's words can override ours. Firmware has
+ * none; words typed for it are the library's to refuse. */
 static char *command_line(const struct run_options *o)
 {
 	char console[32] = "", *text = NULL;
+
+	if (o->bios)
+		return strdup(o->params_option[0] ? o->params : "");
 
 	for (int i = 0; i < RUN_N_SERIALS; i++)
 		if (o->serials[i].console)
@@ -174,6 +180,7 @@ static int create(struct run *r)
 				    .memory = o->memory,
 				    .vcpus = o->vcpus,
 				    .kernel = o->kernel,
+				    .bios = o->bios,
 				    .initrd = o->initrd,
 				    .cmdline = cmdline,
 				    .boot_protocol = o->protocol,
@@ -374,7 +381,7 @@ int cmd_run(int argc, char **argv)
 	struct run r = { .status = -1, .options.jail_main = VM_JAIL_MAIN_AUTO };
 	int status = cli_parse(&cli_run, argc, argv, &r.options);
 
-	if (status == CLI_OK && !r.options.kernel) {
+	if (status == CLI_OK && !r.options.kernel && !r.options.bios) {
 		cli_complain("no kernel is given, write 'crosvm run [options] KERNEL'");
 		status = CLI_USAGE;
 	}

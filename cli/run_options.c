@@ -223,6 +223,14 @@ static int take_initrd(void *ctx, const char *option, const char *path)
 	return typed(&r->initrd_typed, option, path);
 }
 
+static int take_bios(void *ctx, const char *option, const char *path)
+{
+	struct run_options *r = ctx;
+
+	r->bios = path;
+	return typed(&r->bios_typed, option, path);
+}
+
 /* Whether the pair is among the options. */
 static bool has_word(const char *options, const char *pair)
 {
@@ -495,6 +503,7 @@ const struct cli_option run_option_table[] = {
 	{ 'c', "cpus", "N", false, "virtual CPUs, 1 to 64 (1)", take_cpus },
 	{ 0, "cpu-affinity", "LIST", false, "host CPUs for the vCPUs, as 0,2-3", take_affinity },
 	{ 'i', "initrd", "PATH", false, "initial RAM disk", take_initrd },
+	{ 0, "bios", "PATH", false, "firmware to boot a disk with, instead of KERNEL", take_bios },
 	{ 'p', "params", "TEXT", true, "words for the kernel's command line", take_params },
 	{ 'r', "root", "PATH", false, "root disk image, read-only", take_root },
 	{ 0, "rwroot", "PATH", false, "root disk image, writable", take_rwroot },
@@ -534,6 +543,7 @@ void run_options_fini(struct run_options *r)
 	free(r->params);
 	free(r->memory_typed);
 	free(r->initrd_typed);
+	free(r->bios_typed);
 	free(r->affinity_typed);
 	free(r->mechanisms_typed);
 	free(r->policy_dir_typed);

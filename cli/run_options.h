@@ -31,8 +31,8 @@ struct run_device {
 };
 
 struct run_options {
-	const char *kernel, *initrd; /* words of the command line */
-	uint64_t memory;	     /* bytes, 0: default */
+	const char *kernel, *initrd, *bios; /* words of the command line */
+	uint64_t memory;		    /* bytes, 0: default */
 	uint32_t vcpus;
 	enum vm_boot_protocol protocol;
 	enum vm_log_level log_level;
@@ -49,8 +49,9 @@ struct run_options {
 	bool log_failures, stop_on_device_death;
 	enum vm_jail_main jail_main;
 	char *mechanisms_typed, *policy_dir_typed, *jail_main_typed;
-	char *memory_typed, *initrd_typed, *affinity_typed; /* as a device's; NULL: not given */
-	char params_option[16]; /* the same, without its value; empty: not given */
+	char *memory_typed, *initrd_typed, *bios_typed,
+		*affinity_typed; /* as a device's; NULL: not given */
+	char params_option[16];	 /* the same, without its value; empty: not given */
 	uint32_t affinity[RUN_MAX_AFFINITY];
 	size_t n_affinity;
 };

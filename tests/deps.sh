@@ -21,7 +21,7 @@ deps_sysroot=(libc6-dev libgcc-s1 libfdt-dev libseccomp-dev liburing-dev zlib1g-
 	libzstd-dev check)
 # To build and run the tests.
 deps_test=(check git jq python3 acpica-tools abigail-tools clang-format clang libclang-rt-dev llvm
-	qemu-system-common strace)
+	qemu-system-common strace seabios grub-pc-bin grub-common)
 
 # deps_missing PACKAGE...: prints those that are not installed
 deps_missing() {

@@ -63,7 +63,7 @@ struct vm_config {
 	size_t size;	     /* VM_CONFIG_INIT */
 	uint64_t memory;     /* bytes of guest memory; 0: 256 MiB; a multiple of 4096 from 16 MiB */
 	uint32_t vcpus;	     /* virtual CPUs, 1 to 64; 0: 1 */
-	const char *kernel;  /* path of an ELF vmlinux or a bzImage; required */
+	const char *kernel;  /* path of an ELF vmlinux or a bzImage; required without bios */
 	const char *initrd;  /* path of an initial RAM disk; NULL: none */
 	const char *cmdline; /* the kernel's command line; NULL: empty */
 	enum vm_boot_protocol boot_protocol;
@@ -87,6 +87,10 @@ struct vm_config {
 	/* a device whose process dies and is not restarted ends the run (VM_EXIT_DEVICE_DIED) */
 	bool stop_on_device_death;
 	enum vm_jail_main jail_main;
+	/* path of raw firmware, as SeaBIOS's bios-256k.bin: a multiple of 4096 bytes up to 16 MiB;
+	 * the guest starts at its reset vector and boots from a disk. Instead of kernel, initrd,
+	 * cmdline, boot_protocol and no_acpi; NULL: none */
+	const char *bios;
 };
 
 #define VM_CONFIG_INIT                           \
@@ -140,7 +144,7 @@ struct vm_event {
 	}
 
 /*
- * Creates a VM that does not run. Opens kernel and initrd; everything else of
+ * Creates a VM that does not run. Opens kernel and initrd, or reads the firmware; everything else of
  * the host is first used by vm_run() or vm_start().
  *
  * Returns 0 with *vm, to be destroyed by the caller; -EINVAL, -E2BIG (a newer

@@ -8,6 +8,7 @@
 #include "base/endian.h"
 #include "base/math.h"
 #include "boot/acpi_dsdt.h"
+#include "boot/fw_loader.h"
 #include "boot/table.h"
 
 #define MAX_VIRTIO_MMIO 256
@@ -19,6 +20,7 @@
 #define NO_C_STATE	0xfff /* a latency that says so */
 #define GAS_IO		1
 #define XSDT_MAX_TABLES 3
+#define RSDP_1_LEN	20 /* what ACPI 1.0's checksum is over */
 
 #define FADT_WBINVD	    (1u << 0)
 #define FADT_PROC_C1	    (1u << 2)
@@ -166,6 +168,7 @@ static uint64_t end(struct cv_table *t, size_t off)
 	h = (struct table_header *)(void *)(t->buf + off);
 	h->length = le32((uint32_t)(t->len - off));
 	h->checksum = cv_table_checksum(t->buf + off, t->len - off);
+	cv_table_note_checksum(t, off + offsetof(struct table_header, checksum), off, t->len - off);
 	return t->gpa + off;
 }
 
@@ -259,6 +262,9 @@ static uint64_t put_fadt(struct cv_table *t, const struct cv_acpi_config *c, uin
 	};
 
 	fill_fadt_registers(&f, &c->pm);
+	cv_table_note_pointer(t, t->len + offsetof(struct fadt, facs), 4);
+	cv_table_note_pointer(t, t->len + offsetof(struct fadt, dsdt), 4);
+	cv_table_note_pointer(t, t->len + offsetof(struct fadt, x_dsdt), 8);
 	cv_table_put(t, &f, sizeof(f));
 	return end(t, off);
 }
@@ -319,6 +325,7 @@ static uint64_t put_xsdt(struct cv_table *t, const uint64_t *gpas, unsigned int 
 	for (unsigned int i = 0; i < n; i++) {
 		struct le64 gpa = le64(gpas[i]);
 
+		cv_table_note_pointer(t, t->len, sizeof(gpa));
 		cv_table_put(t, &gpa, sizeof(gpa));
 	}
 	return end(t, off);
@@ -331,8 +338,11 @@ static void fill_rsdp(struct cv_table *t, uint64_t xsdt)
 
 	memcpy(r.signature, "RSD PTR ", sizeof(r.signature));
 	memcpy(r.oem_id, "CROSVM", sizeof(r.oem_id));
-	r.checksum = cv_table_checksum(&r, 20);
+	r.checksum = cv_table_checksum(&r, RSDP_1_LEN);
 	r.checksum_all = cv_table_checksum(&r, sizeof(r));
+	cv_table_note_pointer(t, offsetof(struct rsdp, xsdt), sizeof(r.xsdt));
+	cv_table_note_checksum(t, offsetof(struct rsdp, checksum), 0, RSDP_1_LEN);
+	cv_table_note_checksum(t, offsetof(struct rsdp, checksum_all), 0, sizeof(r));
 	memcpy(t->buf, &r, sizeof(r));
 }
 
@@ -343,6 +353,7 @@ static void put_tables(struct cv_table *t, const struct cv_acpi_config *c)
 	unsigned int n = 0;
 
 	cv_table_put(t, &room, sizeof(room));
+	cv_table_align(t, AREA_ALIGN);
 	facs = put_facs(t);
 	dsdt = put_dsdt(t, c);
 	gpas[n++] = put_fadt(t, c, facs, dsdt);
@@ -378,6 +389,7 @@ static int check_pci(const struct cv_acpi_pci *pci, struct vm_error *e)
 	for (size_t i = 0; i < CV_LEN(pci->io); i++)
 		err = err ?: check_window("I/O", pci->io[i].port, pci->io[i].len, 0x10000, e);
 	err = err ?: check_window("32-bit", pci->mmio32.gpa, pci->mmio32.len, 4 * CV_GIB, e);
+	err = err ?: check_window("32-bit", pci->more32.gpa, pci->more32.len, 4 * CV_GIB, e);
 	return err ?: check_window("64-bit", pci->mmio64.gpa, pci->mmio64.len, UINT64_MAX, e);
 }
 
@@ -442,5 +454,63 @@ int cv_acpi_write(const struct cv_mem *mem, const struct cv_acpi_config *config,
 	cv_table_fini(&t);
 	if (!err)
 		*rsdp = area->gpa;
+	return err;
+}
+
+/* ---- for firmware ---- */
+
+#define RSDP_FILE   "etc/acpi/rsdp"
+#define TABLES_FILE "etc/acpi/tables"
+#define TABLES_OFF  AREA_ALIGN /* of what follows the RSDP */
+
+_Static_assert(sizeof(struct rsdp) <= TABLES_OFF, "the RSDP ends before the tables begin");
+
+/* The RSDP points to the tables, the tables to one another. */
+static void put_fixup(struct cv_fw_loader *l, const struct cv_table_fixup *f)
+{
+	bool head = f->off < TABLES_OFF;
+	const char *file = head ? RSDP_FILE : TABLES_FILE;
+	uint32_t base = head ? 0 : TABLES_OFF;
+
+	if (f->size > 0)
+		cv_fw_loader_pointer(l, file, f->off - base, (uint8_t)f->size, TABLES_FILE);
+	else
+		cv_fw_loader_checksum(l, file, f->off - base, f->start - base, f->len);
+}
+
+static int pack(struct cv_table *t, struct cv_fw_files *files, struct vm_error *e)
+{
+	struct cv_fw_loader loader = { 0 };
+	int err;
+
+	for (unsigned int i = 0; i < t->n_fixups; i++)
+		if (t->fixups[i].size == 0)
+			t->buf[t->fixups[i].off] = 0;
+	cv_fw_loader_allocate(&loader, RSDP_FILE, TABLE_ALIGN, CV_FW_ZONE_FSEG);
+	cv_fw_loader_allocate(&loader, TABLES_FILE, AREA_ALIGN, CV_FW_ZONE_HIGH);
+	/* a table's pointers are noted before its checksum */
+	for (unsigned int i = 0; i < t->n_fixups; i++)
+		put_fixup(&loader, &t->fixups[i]);
+	err = cv_fw_loader_finish(&loader, files, e);
+	err = err ?: cv_fw_add_file(files, RSDP_FILE, t->buf, sizeof(struct rsdp), e);
+	return err
+		       ?: cv_fw_add_file(files, TABLES_FILE, t->buf + TABLES_OFF,
+					 t->len - TABLES_OFF, e);
+}
+
+int cv_acpi_pack(const struct cv_acpi_config *config, size_t max, struct cv_fw_files *files,
+		 struct vm_error *e)
+{
+	static const char what[] = "ACPI tables";
+	struct cv_table t;
+	int err = check(config, e) ?: cv_table_init_movable(&t, max, TABLES_OFF, what, e);
+
+	if (err)
+		return err;
+	put_tables(&t, config);
+	err = t.full ? cv_err(e, -ENOSPC, "%s: %zu bytes are too few for it; give it more", what,
+			      max)
+		     : pack(&t, files, e);
+	cv_table_fini(&t);
 	return err;
 }

@@ -8,6 +8,7 @@
 #define CV_BOOT_ACPI_H
 
 #include "boot/platform.h"
+#include "core/fw_files.h"
 #include "core/mem.h"
 
 #define CV_ACPI_MAX_SERIALS 4
@@ -47,6 +48,7 @@ struct cv_acpi_pci {
 	uint16_t config_port;		    /* 8 ports: CONFIG_ADDRESS, CONFIG_DATA; 0: none */
 	struct cv_acpi_io io[2];	    /* port windows handed down; len 0: none */
 	struct cv_mem_range mmio32, mmio64; /* MMIO windows handed down; len 0: none */
+	struct cv_mem_range more32;	    /* a second one below 4 GiB */
 	uint32_t osc_grant; /* bits of _OSC's control word that the guest may have */
 };
 
@@ -77,5 +79,13 @@ struct cv_acpi_config {
 int cv_acpi_write(const struct cv_mem *mem, const struct cv_acpi_config *config,
 		  const struct cv_mem_range *area, uint64_t *rsdp,
 		  struct vm_error *e) CV_MUST_CHECK;
+
+/*
+ * The same tables as files that firmware reads: "etc/acpi/rsdp", "etc/acpi/tables" of
+ * less than @max bytes, and "etc/table-loader", the script that puts them into
+ * memory. 0, -EINVAL, -ENOSPC when @max is too small, -ENOMEM.
+ */
+int cv_acpi_pack(const struct cv_acpi_config *config, size_t max, struct cv_fw_files *files,
+		 struct vm_error *e) CV_MUST_CHECK;
 
 #endif

@@ -45,6 +45,8 @@ static void put_pci_resources(struct cv_aml *a, const struct cv_acpi_pci *pci)
 			cv_aml_io_window(a, pci->io[i].port, pci->io[i].len);
 	if (pci->mmio32.len)
 		cv_aml_memory_window(a, pci->mmio32.gpa, pci->mmio32.len);
+	if (pci->more32.len)
+		cv_aml_memory_window(a, pci->more32.gpa, pci->more32.len);
 	if (pci->mmio64.len)
 		cv_aml_memory_window(a, pci->mmio64.gpa, pci->mmio64.len);
 	cv_aml_close_resources(a, b);

@@ -309,21 +309,54 @@ static int check(const struct cv_smbios_config *c, struct vm_error *e)
 	return err;
 }
 
+static void put_all(struct cv_table *t, const struct cv_smbios_config *config)
+{
+	static const uint8_t room[TABLE_OFF];
+
+	cv_table_put(t, room, sizeof(room));
+	put_structures(t, config);
+	if (!t->full)
+		fill_entry_point(t);
+}
+
 int cv_smbios_write(const struct cv_mem *mem, const struct cv_smbios_config *config,
 		    const struct cv_mem_range *area, struct vm_error *e)
 {
-	static const uint8_t room[TABLE_OFF];
 	static const char what[] = "SMBIOS";
 	struct cv_table t;
 	int err = check(config, e) ?: cv_table_init(&t, area, 16, what, e);
 
 	if (err)
 		return err;
-	cv_table_put(&t, room, sizeof(room));
-	put_structures(&t, config);
-	if (!t.full)
-		fill_entry_point(&t);
+	put_all(&t, config);
 	err = cv_table_write(&t, mem, what, e);
+	cv_table_fini(&t);
+	return err;
+}
+
+/* ---- for firmware, which fills the entry point's address and checksum in ---- */
+
+#define MAX_PACKED 4096
+
+int cv_smbios_pack(const struct cv_smbios_config *config, struct cv_fw_files *files,
+		   struct vm_error *e)
+{
+	static const char what[] = "SMBIOS";
+	struct cv_table t;
+	int err = check(config, e) ?: cv_table_init_movable(&t, MAX_PACKED, TABLE_OFF, what, e);
+
+	if (err)
+		return err;
+	put_all(&t, config);
+	if (t.full)
+		err = cv_err(e, -ENOSPC, "%s: it has more than %d bytes; shorten its strings", what,
+			     MAX_PACKED);
+	err = err
+		      ?: cv_fw_add_file(files, "etc/smbios/smbios-anchor", t.buf,
+					sizeof(struct entry_point), e);
+	err = err
+		      ?: cv_fw_add_file(files, "etc/smbios/smbios-tables", t.buf + TABLE_OFF,
+					t.len - TABLE_OFF, e);
 	cv_table_fini(&t);
 	return err;
 }

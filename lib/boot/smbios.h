@@ -3,6 +3,7 @@
 #ifndef CV_BOOT_SMBIOS_H
 #define CV_BOOT_SMBIOS_H
 
+#include "core/fw_files.h"
 #include "core/mem.h"
 
 /* Strings: up to 64 characters of printable ASCII; NULL or empty: not told. */
@@ -21,5 +22,12 @@ struct cv_smbios_config {
  */
 int cv_smbios_write(const struct cv_mem *mem, const struct cv_smbios_config *config,
 		    const struct cv_mem_range *area, struct vm_error *e) CV_MUST_CHECK;
+
+/*
+ * The same as files that firmware reads: "etc/smbios/smbios-anchor", the entry point,
+ * and "etc/smbios/smbios-tables". 0, -EINVAL, -ENOMEM.
+ */
+int cv_smbios_pack(const struct cv_smbios_config *config, struct cv_fw_files *files,
+		   struct vm_error *e) CV_MUST_CHECK;
 
 #endif

@@ -24,6 +24,16 @@ int cv_table_init(struct cv_table *t, const struct cv_mem_range *area, uint64_t 
 	return 0;
 }
 
+int cv_table_init_movable(struct cv_table *t, size_t cap, size_t skip, const char *what,
+			  struct vm_error *e)
+{
+	*t = (struct cv_table){ .cap = cap, .gpa = 0 - (uint64_t)skip };
+	t->buf = calloc(1, cap);
+	if (!t->buf)
+		return cv_err(e, -ENOMEM, "%s: no memory to put it together; free some", what);
+	return 0;
+}
+
 void cv_table_fini(struct cv_table *t)
 {
 	free(t->buf);
@@ -45,6 +55,25 @@ void cv_table_align(struct cv_table *t, size_t to)
 	static const uint8_t zeroes[64];
 
 	cv_table_put(t, zeroes, cv_align_up(t->len, to) - t->len);
+}
+
+static void note(struct cv_table *t, struct cv_table_fixup fixup)
+{
+	if (t->n_fixups < CV_TABLE_MAX_FIXUPS)
+		t->fixups[t->n_fixups++] = fixup;
+	else
+		t->full = true;
+}
+
+void cv_table_note_pointer(struct cv_table *t, size_t off, size_t size)
+{
+	note(t, (struct cv_table_fixup){ .off = (uint32_t)off, .size = (uint32_t)size });
+}
+
+void cv_table_note_checksum(struct cv_table *t, size_t off, size_t start, size_t len)
+{
+	note(t, (struct cv_table_fixup){
+			.off = (uint32_t)off, .start = (uint32_t)start, .len = (uint32_t)len });
 }
 
 uint8_t cv_table_checksum(const void *bytes, size_t n)

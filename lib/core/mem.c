@@ -119,6 +119,41 @@ void cv_mem_fini(struct cv_mem *m)
 	*m = (struct cv_mem){ 0 };
 }
 
+/* ---- read-only memory ---- */
+
+int cv_rom_init(struct cv_rom *rom, uint64_t gpa, uint64_t len, struct vm_error *e)
+{
+	void *host;
+
+	*rom = (struct cv_rom){ 0 };
+	if (len == 0 || !cv_is_aligned(gpa | len, CV_PAGE_SIZE) || len > SIZE_MAX ||
+	    len - 1 > UINT64_MAX - gpa)
+		return cv_err(e, -EINVAL,
+			      "read-only memory: %llu bytes at 0x%llx are empty, not page aligned "
+			      "or wrap",
+			      (unsigned long long)len, (unsigned long long)gpa);
+	host = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (host == MAP_FAILED)
+		return cv_err(e, -ENOMEM, "read-only memory: no %llu bytes are left",
+			      (unsigned long long)len);
+	*rom = (struct cv_rom){ .gpa = gpa, .len = len, .host = host };
+	return 0;
+}
+
+void cv_rom_seal(struct cv_rom *rom)
+{
+	/* against our own mistakes only: the guest's slot is read-only anyway */
+	cv_ignore(mprotect(rom->host, rom->len, PROT_READ));
+}
+
+void cv_rom_fini(struct cv_rom *rom)
+{
+	if (rom && rom->host)
+		munmap(rom->host, rom->len);
+	if (rom)
+		*rom = (struct cv_rom){ 0 };
+}
+
 /* ---- somebody else's memory ---- */
 
 static int check_range(const struct cv_mem *m, const struct cv_mem_range *range, uint64_t off,

@@ -41,6 +41,22 @@ struct cv_mem_range {
 };
 
 /*
+ * Memory that the guest can only read: firmware. It is in no struct cv_mem, so
+ * no device's DMA reaches it; what the guest writes there goes to the bus, where
+ * nobody is. A zeroed struct is valid and empty.
+ */
+struct cv_rom {
+	uint64_t gpa, len; /* both multiples of the page size */
+	uint8_t *host;	   /* a mapping of its own */
+};
+
+/* Empty read-only memory of @len bytes, to be filled by the caller and then sealed: from there on
+ * nobody writes to it. 0, -EINVAL or -ENOMEM. */
+int cv_rom_init(struct cv_rom *rom, uint64_t gpa, uint64_t len, struct vm_error *e) CV_MUST_CHECK;
+void cv_rom_seal(struct cv_rom *rom);
+void cv_rom_fini(struct cv_rom *rom); /* NULL and zeroed are fine */
+
+/*
  * Makes one sealed memfd ("crosvm_guest") and maps each range of it, page
  * aligned, ascending and disjoint, MAP_NORESERVE and MADV_DONTDUMP. Returns 0;
  * -EINVAL for bad ranges, -ENOMEM and others from the system, with nothing left

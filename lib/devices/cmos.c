@@ -39,6 +39,7 @@ enum {
 	R_CENTURY = 0x32,
 	R_ABOVE_16M = 0x34, /* in 64 KiB */
 	R_ABOVE_4G = 0x5b,  /* in 64 KiB, three bytes */
+	R_MORE_CPUS = 0x5f, /* than one: SeaBIOS waits for so many */
 	N_BYTES = 128,
 };
 
@@ -65,6 +66,7 @@ enum { HOURS_PM = 0x80, ALARM_ANY = 0xc0, EQUIPMENT_FPU = 0x02 };
 
 struct cmos_config {
 	uint64_t mem_below_4g, mem_above_4g;
+	uint32_t cpus;
 };
 
 struct cmos {
@@ -531,6 +533,7 @@ static int cmos_init(void *self, const struct cv_env *env, const void *config, s
 	c->ram[R_B] = B_24H;
 	c->ram[R_EQUIPMENT] = EQUIPMENT_FPU;
 	put_memory_sizes(c, config);
+	c->ram[R_MORE_CPUS] = (uint8_t)(((const struct cmos_config *)config)->cpus - 1);
 	cmos_reset(c);
 	return 0;
 }
@@ -564,6 +567,13 @@ static const struct cv_opt cmos_opts[] = {
 	  .kind = CV_OPT_SIZE,
 	  .off = offsetof(struct cmos_config, mem_above_4g),
 	  .help = "bytes of memory above 4 GiB, as the guest is told" },
+	{ .name = "cpus",
+	  .kind = CV_OPT_U32,
+	  .off = offsetof(struct cmos_config, cpus),
+	  .dflt = 1,
+	  .min = 1,
+	  .max = 256,
+	  .help = "processors, as firmware is told" },
 	CV_OPT_END
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The debug console of Bochs and QEMU: bytes written to a port go to the host. */
+/* The debug console of Bochs (port 0xe9) and QEMU: bytes written to a port go to the host. */
 #include "core/dev.h"
 #include "tty/tty.h"
 
@@ -7,6 +7,7 @@
 
 struct debugcon_config {
 	struct cv_opt_file out;
+	uint32_t port; /* the machine's business */
 };
 
 struct debugcon {
@@ -55,7 +56,14 @@ static void debugcon_fini(void *self)
 	cv_tty_fini(&d->tty);
 }
 
-static const struct cv_opt debugcon_opts[] = { { .name = "out",
+static const struct cv_opt debugcon_opts[] = { { .name = "port",
+						 .kind = CV_OPT_U32,
+						 .off = offsetof(struct debugcon_config, port),
+						 .dflt = 0xe9,
+						 .min = 1,
+						 .max = 0xffff,
+						 .help = "the port; firmware writes to 0x402" },
+					       { .name = "out",
 						 .kind = CV_OPT_FILE,
 						 .off = offsetof(struct debugcon_config, out),
 						 .access = CV_OPT_CREATE_APPEND,
@@ -72,7 +80,7 @@ static const struct cv_regs_ops debugcon_regs = {
 
 const struct cv_class cv_class_debugcon = {
 	.name = "debugcon",
-	.help = "a write-only console at port 0xe9",
+	.help = "a write-only console at a port",
 	.policy = "serial",
 	.size = sizeof(struct debugcon),
 	.config_size = sizeof(struct debugcon_config),

@@ -238,6 +238,11 @@ static const struct cv_hw_ops hw_ops = {
 
 /* ---- the test's view ---- */
 
+const struct cv_rom *cv_fake_rom(struct cv_hv *hv)
+{
+	return &cv_fake_of(hv)->rom;
+}
+
 unsigned int cv_fake_interrupts(struct cv_hv *hv, uint32_t gsi)
 {
 	struct cv_fake *f = cv_fake_of(hv);
@@ -320,13 +325,16 @@ unsigned int cv_fake_failures(struct cv_hv *hv, unsigned int *first)
 
 /* ---- operations ---- */
 
-static int set_memory(struct cv_hv *hv, const struct cv_mem *mem, struct vm_error *e)
+static int set_memory(struct cv_hv *hv, const struct cv_mem *mem, const struct cv_rom *rom,
+		      struct vm_error *e)
 {
 	struct cv_fake *f = cv_fake_of(hv);
 	int err = cv_fake_told(f, "set_memory", e);
 
 	if (!err)
 		f->mem = mem;
+	if (!err && rom)
+		f->rom = *rom;
 	return err;
 }
 

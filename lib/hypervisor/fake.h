@@ -67,6 +67,9 @@ bool cv_fake_check(struct cv_vcpu *vcpu, bool ok);
 /* What set_memory() was given. */
 const struct cv_mem *cv_fake_mem(struct cv_vcpu *vcpu);
 
+/* The read-only memory that it was given; empty: none. */
+const struct cv_rom *cv_fake_rom(struct cv_hv *hv);
+
 /* The VM of a vCPU. */
 struct cv_hv *cv_fake_hv(struct cv_vcpu *vcpu);
 

@@ -22,6 +22,7 @@ struct cv_fake {
 	unsigned int n_scripts;
 	pthread_mutex_t lock; /* of all below; taken inside a vCPU's lock */
 	const struct cv_mem *mem;
+	struct cv_rom rom;
 	struct cv_list ioevents, irqfds;
 	struct cv_fake_route routes[FAKE_MAX_GSI];
 	unsigned int interrupts[FAKE_MAX_GSI];

@@ -56,9 +56,11 @@ struct cv_hv_config {
 
 struct cv_hv_ops {
 	void (*destroy)(struct cv_hv *hv);
-	/* maps all regions of @mem as slots and makes the interrupt controllers; once, before
-	 * anything else. The memory outlives the VM. 0 or -errno */
-	int (*set_memory)(struct cv_hv *hv, const struct cv_mem *mem, struct vm_error *e);
+	/* maps all regions of @mem as slots, and @rom (NULL or empty: none) as one that the guest
+	 * can only read, its writes being MMIO exits; makes the interrupt controllers. Once, before
+	 * anything else. The memory outlives the VM. 0 or -errno; -ENOTSUP: no read-only memory */
+	int (*set_memory)(struct cv_hv *hv, const struct cv_mem *mem, const struct cv_rom *rom,
+			  struct vm_error *e);
 	int (*vcpu_create)(struct cv_hv *hv, unsigned int index, struct cv_vcpu **vcpu,
 			   struct vm_error *e);
 	void (*vcpu_destroy)(struct cv_vcpu *vcpu);

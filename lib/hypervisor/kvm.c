@@ -194,33 +194,63 @@ void cv_kvm_destroy(struct cv_hv *hv)
 	free(kvm);
 }
 
+static int set_ram(struct cv_kvm *kvm, uint32_t index, const struct cv_mem_region *r,
+		   struct vm_error *e)
+{
+	struct kvm_userspace_memory_region slot = {
+		.slot = index,
+		.guest_phys_addr = r->gpa,
+		.memory_size = r->len,
+		.userspace_addr = (uintptr_t)r->host,
+	};
+	int err = cv_kvm_ioctl(cv_fd_get(&kvm->vm), KVM_SET_USER_MEMORY_REGION, &slot);
+
+	return err ? cv_err(e, err,
+			    "KVM cannot map %llu MiB of guest memory at 0x%llx: %s; ask for less "
+			    "memory",
+			    (unsigned long long)(r->len >> 20), (unsigned long long)r->gpa,
+			    strerror(-err))
+		   : 0;
+}
+
+static int set_rom(struct cv_kvm *kvm, uint32_t index, const struct cv_rom *rom, struct vm_error *e)
+{
+	struct kvm_userspace_memory_region slot = {
+		.slot = index,
+		.flags = KVM_MEM_READONLY,
+		.guest_phys_addr = rom->gpa,
+		.memory_size = rom->len,
+		.userspace_addr = (uintptr_t)rom->host,
+	};
+	int err;
+
+	if (cv_kvm_extension(cv_fd_get(&kvm->vm), KVM_CAP_READONLY_MEM) == 0)
+		return cv_err(
+			e, -ENOTSUP,
+			"firmware: KVM on this host has no read-only memory (kvm_readonly_mem, "
+			"Linux 3.7); use a newer kernel, or boot a kernel directly");
+	err = cv_kvm_ioctl(cv_fd_get(&kvm->vm), KVM_SET_USER_MEMORY_REGION, &slot);
+	return err ? cv_err(e, err, "KVM cannot map %llu KiB of firmware at 0x%llx: %s",
+			    (unsigned long long)(rom->len >> 10), (unsigned long long)rom->gpa,
+			    strerror(-err))
+		   : 0;
+}
+
 /*
  * The interrupt controllers come after the memory: creating them starts a grace
  * period in the kernel that the next change of a memory slot would wait for,
  * 4 to 9 ms.
  */
-int cv_kvm_set_memory(struct cv_hv *hv, const struct cv_mem *mem, struct vm_error *e)
+int cv_kvm_set_memory(struct cv_hv *hv, const struct cv_mem *mem, const struct cv_rom *rom,
+		      struct vm_error *e)
 {
 	struct cv_kvm *kvm = cv_kvm_of(hv);
 	int err = cv_kvm_arch_init(kvm, e);
 
-	for (unsigned int i = 0; i < mem->n_regions && !err; i++) {
-		const struct cv_mem_region *r = &mem->regions[i];
-		struct kvm_userspace_memory_region slot = {
-			.slot = i,
-			.guest_phys_addr = r->gpa,
-			.memory_size = r->len,
-			.userspace_addr = (uintptr_t)r->host,
-		};
-
-		err = cv_kvm_ioctl(cv_fd_get(&kvm->vm), KVM_SET_USER_MEMORY_REGION, &slot);
-		if (err)
-			return cv_err(e, err,
-				      "KVM cannot map %llu MiB of guest memory at 0x%llx: %s; ask "
-				      "for less memory",
-				      (unsigned long long)(r->len >> 20),
-				      (unsigned long long)r->gpa, strerror(-err));
-	}
+	for (unsigned int i = 0; i < mem->n_regions && !err; i++)
+		err = set_ram(kvm, i, &mem->regions[i], e);
+	if (!err && rom && rom->len > 0)
+		err = set_rom(kvm, mem->n_regions, rom, e);
 	if (!err && kvm->irqchip)
 		err = cv_kvm_arch_irqchip(kvm, e);
 	return err;

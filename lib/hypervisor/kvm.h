@@ -87,7 +87,8 @@ int cv_kvm_ioctl_value(int fd, unsigned long request, unsigned long arg);
 
 /* kvm.c */
 void cv_kvm_destroy(struct cv_hv *hv);
-int cv_kvm_set_memory(struct cv_hv *hv, const struct cv_mem *mem, struct vm_error *e);
+int cv_kvm_set_memory(struct cv_hv *hv, const struct cv_mem *mem, const struct cv_rom *rom,
+		      struct vm_error *e);
 
 /* kvm_vcpu.c */
 int cv_kvm_vcpu_create(struct cv_hv *hv, unsigned int index, struct cv_vcpu **vcpu,

@@ -9,9 +9,10 @@
 #include "hypervisor/kvm.h"
 #include "hypervisor/x86_64.h"
 
-/* Three pages that Intel processors without real mode need, below the firmware's megabyte. The
- * identity map's page stays where KVM puts it, just below. */
-#define TSS_ADDR 0xfffbd000u
+/* Four pages that Intel processors without real mode need: page tables and a TSS, below the largest
+ * firmware, of 16 MiB. The machine's memory map reserves them. */
+#define IDENTITY_ADDR 0xfeffc000u
+#define TSS_ADDR      0xfeffd000u
 
 #define N_PIC_PINS    16u
 #define N_IOAPIC_PINS 24u
@@ -47,6 +48,7 @@
 
 const struct cv_kvm_cap cv_kvm_arch_caps[] = {
 	CV_KVM_CAP(KVM_CAP_SET_TSS_ADDR, "kvm_set_tss_addr", "2.6.24"),
+	CV_KVM_CAP(KVM_CAP_SET_IDENTITY_MAP_ADDR, "kvm_set_identity_map_addr", "2.6.32"),
 	CV_KVM_CAP(KVM_CAP_PIT2, "kvm_pit2", "2.6.31"),
 	CV_KVM_CAP(KVM_CAP_EXT_CPUID, "kvm_ext_cpuid", "2.6.26"),
 	{ .name = NULL },
@@ -59,8 +61,12 @@ unsigned long cv_kvm_arch_vm_type(struct cv_kvm *kvm CV_UNUSED)
 
 int cv_kvm_arch_init(struct cv_kvm *kvm, struct vm_error *e)
 {
-	int err = cv_kvm_ioctl_value(cv_fd_get(&kvm->vm), KVM_SET_TSS_ADDR, TSS_ADDR);
+	uint64_t identity = IDENTITY_ADDR;
+	int err = cv_kvm_ioctl(cv_fd_get(&kvm->vm), KVM_SET_IDENTITY_MAP_ADDR, &identity);
 
+	if (err)
+		return cv_err(e, err, "KVM_SET_IDENTITY_MAP_ADDR failed: %s", strerror(-err));
+	err = cv_kvm_ioctl_value(cv_fd_get(&kvm->vm), KVM_SET_TSS_ADDR, TSS_ADDR);
 	return err ? cv_err(e, err, "KVM_SET_TSS_ADDR failed: %s", strerror(-err)) : 0;
 }
 

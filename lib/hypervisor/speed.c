@@ -119,7 +119,7 @@ static int prepare(struct cv_hv *hv, struct cv_mem *mem, struct cv_vcpu **vcpu, 
 
 	err = err ?: cv_mem_write(mem, CV_SPEED_CODE_GPA, code, len);
 	err = err ?: cv_mem_store32(mem, CV_SPEED_COUNTER_GPA, CV_SPEED_ROUNDS);
-	err = err ?: hv->ops->set_memory(hv, mem, e);
+	err = err ?: hv->ops->set_memory(hv, mem, NULL, e);
 	err = err ?: hv->ops->vcpu_create(hv, 0, vcpu, e);
 	return err ?: cv_speed_setup(*vcpu, e);
 }

@@ -21,7 +21,7 @@ static const struct cv_machine_row rows[] = {
 	  .level = true },
 	{ .name = "pvpanic", .fixed = true },
 	{ .name = "pl030", .base = CV_ARM_OLD_RTC_GPA, .irq = CV_ARM_SPI_OLD_RTC, .level = true },
-	{ .name = "serial" },
+	{ .name = "serial", .by = "num" },
 };
 
 const struct cv_machine_map cv_arch_map = {
@@ -66,14 +66,14 @@ uint32_t cv_arch_pci_gsi(unsigned int slot, unsigned int pin)
 	return CV_ARM_SPI_PCI + (slot + pin) % CV_ARM_N_SPI_PCI;
 }
 
-/* As long as it may be below the end of the guest's addresses. */
-void cv_arch_pci64_window(const struct cv_machine *m, uint64_t *base, uint64_t *len)
+/* The 64-bit one is as long as it may be below the end of the guest's addresses. */
+void cv_arch_pci_windows(const struct cv_machine *m, struct cv_pci_windows *w)
 {
 	uint64_t end = CV_ARM_RAM_GPA + cv_mem_size(m->config.mem);
 	uint64_t limit = 1ull << m->hv->phys_bits;
 
-	*base = cv_align_up(end, 8 * CV_GIB);
-	*len = *base < limit ? cv_min(CV_ARM_PCI64_LEN, limit - *base) : 0;
+	w->mem64_base = cv_align_up(end, 8 * CV_GIB);
+	w->mem64_len = w->mem64_base < limit ? cv_min(CV_ARM_PCI64_LEN, limit - w->mem64_base) : 0;
 }
 
 /* ---- vCPUs and GIC ---- */

@@ -83,6 +83,14 @@ static int set_pvtime(struct cv_machine *m, struct cv_arm_boot *boot, struct vm_
 	return err;
 }
 
+/* EDK2 wants RAM where other machines have it, and flash; this one has neither. */
+int cv_machine_firmware(const struct cv_boot_file *file, struct cv_rom *rom CV_UNUSED,
+			struct vm_error *e)
+{
+	return cv_err(e, -ENOTSUP, "%s: aarch64 machines boot kernels only, name one instead",
+		      file->name);
+}
+
 int cv_machine_boot(struct cv_machine *m, struct vm_error *e)
 {
 	CV_AUTO_FREE char *text = malloc(CMDLINE_LEN);

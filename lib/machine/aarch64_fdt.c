@@ -15,7 +15,7 @@ enum { IRQ_EDGE_RISING = 1, IRQ_LEVEL_HIGH = 4 };
 
 /* PCI bus binding (IEEE 1275), phys.hi: which space an address is in. */
 #define PCI_MEM32 0x02000000u
-#define PCI_MEM64 0x03000000u
+#define PCI_MEM64 0x43000000u /* prefetchable, as Linux wants what is larger than 4 GiB */
 
 #define GPIO_POWER 3u
 #define KEY_POWER  116u /* input-event-codes.h */
@@ -336,11 +336,11 @@ static void write_pci(struct cv_fdt *f, const struct cv_machine *m)
 	static const uint32_t buses[] = { 0, 0 }, msis[] = { 0, PHANDLE_ITS, 0, 0x10000 };
 	const struct cv_arm_machine *a = m->arch;
 	struct cv_fdt_cells ranges = { .n = 0 };
-	uint64_t base64, len64;
+	struct cv_pci_windows w = cv_arch_map.windows;
 
-	cv_arch_pci64_window(m, &base64, &len64);
-	put_pci_range(&ranges, PCI_MEM32, CV_ARM_PCI32_GPA, CV_ARM_PCI32_LEN);
-	put_pci_range(&ranges, PCI_MEM64, base64, len64);
+	cv_arch_pci_windows(m, &w);
+	put_pci_range(&ranges, PCI_MEM32, w.mem32_base, w.mem32_len);
+	put_pci_range(&ranges, PCI_MEM64, w.mem64_base, w.mem64_len);
 	cv_fdt_node_at(f, "pcie", CV_ARM_ECAM_GPA);
 	cv_fdt_string(f, "compatible", "pci-host-ecam-generic");
 	cv_fdt_string(f, "device_type", "pci");

@@ -9,6 +9,10 @@
  *	1 MiB      RAM, up to 3.25 GiB at most
  *	3.25 GiB   32-bit PCI window, ECAM, virtio-mmio, IOAPIC, LAPIC, KVM's pages
  *	4 GiB      the rest of RAM, then the 64-bit PCI window
+ *
+ * With firmware: its image ends at 4 GiB and its last 128 KiB also at 1 MiB, in RAM; it
+ * writes the tables where it likes, and it moves PCI's BARs, for which all is decoded
+ * between RAM and the IOAPIC that belongs to nothing else.
  */
 #ifndef CV_MACHINE_LAYOUT_X86_64_H
 #define CV_MACHINE_LAYOUT_X86_64_H
@@ -47,18 +51,28 @@
 #define CV_X86_PCI_IO	  0xc000u
 #define CV_X86_PCI_IO_LEN 0x3000u
 
+/* Where SeaBIOS puts BARs, from the end on downwards. */
+#define CV_X86_MORE32_GPA 0xf1000000u
+#define CV_X86_MORE32_LEN (CV_X86_IOAPIC_GPA - CV_X86_MORE32_GPA)
+
+/* Firmware; and four pages of KVM's below the largest. */
+#define CV_X86_ROM_MAX	  0x1000000u
+#define CV_X86_SHADOW_LEN 0x20000u
+#define CV_X86_KVM_GPA	  0xfeffc000u
+#define CV_X86_KVM_LEN	  0x4000u
+
 #define CV_X86_IOAPIC_GPA  0xfec00000u
 #define CV_X86_IOAPIC_PINS 24u
 #define CV_X86_LAPIC_GPA   0xfee00000u
 
 /* Ports. */
-#define CV_X86_PORT_I8042    0x60u
-#define CV_X86_PORT_CMOS     0x70u
-#define CV_X86_PORT_DEBUGCON 0xe9u
-#define CV_X86_PORT_PVPANIC  0x505u
-#define CV_X86_PORT_PM	     0x600u
-#define CV_X86_PORT_PCI	     0xcf8u
-#define CV_X86_PORT_RESET    0xcf9u
+#define CV_X86_PORT_I8042   0x60u
+#define CV_X86_PORT_CMOS    0x70u
+#define CV_X86_PORT_PVPANIC 0x505u
+#define CV_X86_PORT_FW_CFG  0x510u
+#define CV_X86_PORT_PM	    0x600u
+#define CV_X86_PORT_PCI	    0xcf8u
+#define CV_X86_PORT_RESET   0xcf9u
 
 /* ISA interrupts; PCI's INTx lines arrive at 16 to 23. */
 #define CV_X86_IRQ_COM13    4u

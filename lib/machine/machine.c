@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/math.h"
+#include "devices/fw_cfg.h"
 #include "pci/virtio_pci.h"
 #include "virtio/mmio.h"
 
@@ -80,7 +81,8 @@ static int make_regs(struct cv_machine *m, const struct cv_class *cls,
 	if (err || place->base == 0)
 		return err;
 	rslot = cv_rslot_local_slot(*slot);
-	err = cv_bus_add(m->regs, place->base, rslot->span, rslot, 0, e);
+	err = cv_bus_add(m->regs, place->base, place->span ? place->span : rslot->span, rslot, 0,
+			 e);
 	if (err) {
 		cv_rslot_local_destroy(*slot);
 		*slot = NULL;
@@ -89,27 +91,48 @@ static int make_regs(struct cv_machine *m, const struct cv_class *cls,
 	return 0;
 }
 
+/* Whether this machine has the device always. */
+static bool is_here(const struct cv_machine *m, const struct cv_machine_row *place)
+{
+	return place->fixed && (m->config.rom || !place->firmware);
+}
+
+static int configure_fixed(struct cv_machine *m, const struct cv_machine_row *place,
+			   struct cv_machine_regs *regs, struct vm_error *e)
+{
+	char text[128] = "";
+	struct cv_fw_cfg_config *fw;
+	int err;
+
+	cv_arch_fixed_options(m, place->name, text, sizeof(text));
+	err = cv_class_configure(regs->cls, text, &regs->config, e);
+	if (!err && strcmp(place->name, "fw-cfg") == 0) {
+		fw = regs->config;
+		fw->files = &m->fw;
+	}
+	return err;
+}
+
 static int add_fixed(struct cv_machine *m, const struct cv_machine_row *place, struct vm_error *e)
 {
 	struct cv_machine_regs *regs = &m->fixed[m->n_fixed];
-	char text[128] = "";
 	int err;
 
 	regs->cls = cv_class_find(place->name);
 	if (!regs->cls)
 		return cv_err(e, -ENOENT, "%s: this build of the library lacks the device",
 			      place->name);
-	cv_arch_fixed_options(m, place->name, text, sizeof(text));
 	m->n_fixed++;
-	err = cv_class_configure(regs->cls, text, &regs->config, e);
+	err = configure_fixed(m, place, regs, e);
 	err = err ?: make_regs(m, regs->cls, place, regs->config, &regs->slot, e);
 	return err ?: cv_arch_fixed_added(m, place->name, regs->slot, e);
 }
 
-/* The value of a serial configuration's "num" row. */
-static unsigned int serial_num(const struct cv_class *cls, const void *config)
+/* The value of the configuration's row that decides on the place. */
+static unsigned int place_number(const struct cv_machine_row *place, const struct cv_class *cls,
+				 const void *config)
 {
-	const struct cv_opt *o = cv_opt_find(cls->opts, "num");
+	const struct cv_opt *o = cv_opt_find(cls->opts, place->by);
 	uint32_t num = 1;
 
 	if (o)
@@ -117,35 +140,45 @@ static unsigned int serial_num(const struct cv_class *cls, const void *config)
 	return num;
 }
 
-static int fail_taken(unsigned int num, struct vm_error *e)
+static int fail_taken(const struct cv_machine_row *place, unsigned int num, struct vm_error *e)
 {
-	return cv_err(e, -EEXIST, "serial: option num: port %u is taken already, give another",
-		      num);
+	return cv_err(e, -EEXIST, "%s: option %s: port %u is taken already, give another",
+		      place->name, place->by, num);
 }
 
 int cv_machine_both_fit(const struct cv_class *cls, const void *config, const void *other,
 			struct vm_error *e)
 {
-	unsigned int num = serial_num(cls, config);
+	const struct cv_machine_row *place = find_place(cls->name);
+	unsigned int num;
 
-	if (find_place(cls->name)->base != 0)
+	if (!place->by)
 		return cv_err(e, -EEXIST, "%s: there is one already, leave this one out",
 			      cls->name);
-	return num == serial_num(cls, other) ? fail_taken(num, e) : 0;
+	num = place_number(place, cls, config);
+	return num == place_number(place, cls, other) ? fail_taken(place, num, e) : 0;
 }
 
-static int serial_place(struct cv_machine *m, const struct cv_class *cls, const void *config,
-			struct cv_machine_row *place, struct vm_error *e)
+static int serial_place(struct cv_machine *m, unsigned int num, struct cv_machine_row *place,
+			struct vm_error *e)
 {
-	unsigned int num = serial_num(cls, config);
-
 	if (num < 1 || num > CV_MACHINE_SERIALS)
 		return cv_err(e, -EINVAL, "serial: there is no port %u, give num=1 to 4", num);
 	if (m->serials[num - 1])
-		return fail_taken(num, e);
+		return fail_taken(place, num, e);
 	place->base = cv_arch_serial_base(num);
 	place->irq = cv_arch_serial_irq(num);
 	m->serials[num - 1] = true;
+	return 0;
+}
+
+/* Serial ports have numbers, other devices say where they are. */
+static int place_by_number(struct cv_machine *m, unsigned int num, struct cv_machine_row *place,
+			   struct vm_error *e)
+{
+	if (strcmp(place->by, "num") == 0)
+		return serial_place(m, num, place, e);
+	place->base = num;
 	return 0;
 }
 
@@ -162,8 +195,8 @@ int cv_machine_place_class(struct cv_machine *m, const struct cv_class *cls, con
 		return cv_err(e, -ENOSPC, "%s: at most %d register devices fit", cls->name,
 			      CV_MACHINE_ADDED);
 	place = *known;
-	if (place.base == 0)
-		err = serial_place(m, cls, config, &place, e);
+	if (place.by)
+		err = place_by_number(m, place_number(&place, cls, config), &place, e);
 	*out = (struct cv_machine_place){ .base = place.base };
 	return err ?: make_line(m, &place, &out->irq, e);
 }
@@ -309,7 +342,7 @@ static int create_pci(struct cv_machine *m, struct vm_error *e)
 {
 	struct cv_pci_windows w = cv_arch_map.windows;
 
-	cv_arch_pci64_window(m, &w.mem64_base, &w.mem64_len);
+	cv_arch_pci_windows(m, &w);
 	return cv_pci_root_create(&m->pci, m->mmio, m->pio, &w, m->config.log, e) ?:
 	       cv_pci_bridge_create(&m->bridge, m->pci, &cv_arch_map.bridge, e) ?:
 	       cv_bus_add(m->mmio, cv_arch_map.ecam_gpa, CV_PCI_ECAM_BUS, cv_pci_root_ecam(m->pci), 0, e) ?:
@@ -327,14 +360,14 @@ int cv_machine_create(struct cv_machine **out, const struct cv_machine_config *c
 		return cv_err(e, -ENOMEM, "the machine: out of memory");
 	m->config = *config;
 	err = config->hv.create(config->hv.arg, &m->hv, &hv, config->log, e) ?:
-	      m->hv->ops->set_memory(m->hv, config->mem, e) ?:
+	      m->hv->ops->set_memory(m->hv, config->mem, config->rom, e) ?:
 	      cv_bus_create(&m->mmio, "mmio", e) ?:
 	      cv_arch_create(m, e);
 	if (m->hv)
 		cv_lines_init(&m->lines, &m->hv->hw, config->loop);
 	err = err ?: create_pci(m, e);
 	for (size_t i = 0; i < cv_arch_map.n_rows && !err; i++)
-		if (cv_arch_map.rows[i].fixed)
+		if (is_here(m, &cv_arch_map.rows[i]))
 			err = add_fixed(m, &cv_arch_map.rows[i], e);
 	if (err) {
 		cv_machine_destroy(m);
@@ -392,6 +425,7 @@ void cv_machine_destroy(struct cv_machine *m)
 	cv_machine_quiesce(m);
 	cv_pci_regs_destroy(m->pvpanic);
 	destroy_regs(m->fixed, m->n_fixed);
+	cv_fw_files_fini(&m->fw);
 	cv_pci_bridge_destroy(m->bridge);
 	cv_pci_root_destroy(m->pci);
 	cv_bus_destroy(m->mmio);

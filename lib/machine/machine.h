@@ -28,8 +28,10 @@ struct cv_hv_factory {
 };
 
 struct cv_machine_config {
-	const struct cv_mem *mem;	    /* made by cv_machine_memory() */
-	unsigned int n_vcpus;		    /* 1 to CV_MACHINE_MAX_VCPUS */
+	const struct cv_mem *mem; /* made by cv_machine_memory() */
+	unsigned int n_vcpus;	  /* 1 to CV_MACHINE_MAX_VCPUS */
+	const struct cv_rom
+		*rom; /* firmware, made by cv_machine_firmware(); NULL: a kernel boots */
 	struct cv_boot_file kernel, initrd; /* initrd.fd -1: none */
 	const char *cmdline;
 	enum cv_boot_protocol protocol;
@@ -45,6 +47,11 @@ enum cv_transport_kind { CV_TRANSPORT_PCI, CV_TRANSPORT_MMIO };
 
 /* Guest memory of @size bytes in this architecture's ranges. */
 int cv_machine_memory(uint64_t size, struct cv_mem *mem, struct vm_error *e) CV_MUST_CHECK;
+
+/* Reads the firmware @file to where this architecture has it. 0; -EINVAL for a wrong size and others
+ * with a sentence. */
+int cv_machine_firmware(const struct cv_boot_file *file, struct cv_rom *rom,
+			struct vm_error *e) CV_MUST_CHECK;
 
 /* The VM, its memory, buses, interrupts and the devices that are always there. */
 int cv_machine_create(struct cv_machine **m, const struct cv_machine_config *config,

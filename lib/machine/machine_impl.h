@@ -8,6 +8,7 @@
 #define CV_MACHINE_MACHINE_IMPL_H
 
 #include "core/bus.h"
+#include "core/fw_files.h"
 #include "machine/lines.h"
 #include "machine/machine.h"
 #include "pci/pci.h"
@@ -46,6 +47,7 @@ struct cv_machine {
 	struct cv_bus *pio, *mmio;
 	struct cv_bus *regs; /* the one of them that register devices are on */
 	struct cv_lines lines;
+	struct cv_fw_files fw; /* filled at the boot, if there is firmware */
 	struct cv_pci_root *pci;
 	struct cv_pci_dev *bridge;
 	struct cv_pci_dev *pvpanic; /* where it is a PCI function */
@@ -63,12 +65,14 @@ struct cv_machine {
 	struct cv_vcpu *vcpus[CV_MACHINE_MAX_VCPUS];
 };
 
-/* Where a register class goes. A row without a base is placed by its "num" option, or is on no bus. */
+/* Where a register class goes. A row without a base is placed by an option, or is on no bus. */
 struct cv_machine_row {
 	const char *name;
-	bool fixed; /* the machine has it always; else the user may add one */
-	uint64_t base;
-	uint32_t irq; /* 0: none */
+	bool fixed;	/* the machine has it always; else the user may add one */
+	bool firmware;	/* but only for firmware */
+	const char *by; /* the option that says which serial port, or at which port; NULL: none */
+	uint64_t base, span; /* span 0: the class's */
+	uint32_t irq;	     /* 0: none */
 	bool level;
 };
 
@@ -76,7 +80,7 @@ struct cv_machine_row {
 struct cv_machine_map {
 	const char *name;	       /* "x86_64" */
 	const char *kernels;	       /* what can be booted: "a ..." */
-	struct cv_pci_windows windows; /* but the 64-bit one, which depends on the memory */
+	struct cv_pci_windows windows; /* of a machine without firmware, but the 64-bit one */
 	struct cv_pci_ids bridge;
 	unsigned int max_pci; /* slots 1 to this are the user's */
 	uint64_t ecam_gpa;
@@ -117,7 +121,8 @@ uint32_t cv_arch_serial_irq(unsigned int num);
 uint32_t cv_arch_mmio_gsi(unsigned int index);
 uint32_t cv_arch_pci_gsi(unsigned int slot, unsigned int pin);
 
-/* The 64-bit PCI window: above RAM, within what the processor can address. */
-void cv_arch_pci64_window(const struct cv_machine *m, uint64_t *base, uint64_t *len);
+/* Changes the map's PCI windows to those of this machine: the 64-bit one is above RAM, within what
+ * the processor can address, and with firmware there is more below 4 GiB. */
+void cv_arch_pci_windows(const struct cv_machine *m, struct cv_pci_windows *w);
 
 #endif

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "devices/fw_cfg.h"
+
 static const struct cv_machine_row rows[] = {
 	{ .name = "i8042", .fixed = true, .base = CV_X86_PORT_I8042, .irq = CV_X86_IRQ_KEYBOARD },
 	{ .name = "cmos", .fixed = true, .base = CV_X86_PORT_CMOS, .irq = CV_X86_IRQ_RTC },
@@ -18,8 +20,13 @@ static const struct cv_machine_row rows[] = {
 	  .level = true },
 	{ .name = "pvpanic", .fixed = true, .base = CV_X86_PORT_PVPANIC },
 	{ .name = "reset", .fixed = true },
-	{ .name = "debugcon", .base = CV_X86_PORT_DEBUGCON },
-	{ .name = "serial" },
+	{ .name = "fw-cfg",
+	  .fixed = true,
+	  .firmware = true,
+	  .base = CV_X86_PORT_FW_CFG,
+	  .span = CV_FW_CFG_PORTS_SPAN },
+	{ .name = "debugcon", .by = "port" },
+	{ .name = "serial", .by = "num" },
 };
 
 const struct cv_machine_map cv_arch_map = {
@@ -74,16 +81,30 @@ uint32_t cv_arch_pci_gsi(unsigned int slot, unsigned int pin)
 	return CV_X86_GSI_PCI + (slot + pin) % CV_X86_N_GSI_PCI;
 }
 
-void cv_arch_pci64_window(const struct cv_machine *m, uint64_t *base, uint64_t *len)
+static void set_pci64(const struct cv_mem *mem, struct cv_pci_windows *w)
 {
-	const struct cv_mem *mem = m->config.mem;
 	const struct cv_mem_region *last = &mem->regions[mem->n_regions - 1];
 	uint64_t end = cv_max(last->gpa + last->len, CV_X86_RAM64_GPA);
+	uint64_t base = cv_align_up(end, 8 * CV_GIB);
 
 	/* 36 address bits are what every 64-bit processor has; more RAM than that, more bits */
-	*base = cv_align_up(end, 8 * CV_GIB);
-	*len = *base < 1ull << 36 ? cv_min(CV_X86_PCI64_LEN, (1ull << 36) - *base)
-				  : CV_X86_PCI64_LEN;
+	w->mem64_base = base;
+	w->mem64_len = base < 1ull << 36 ? cv_min(CV_X86_PCI64_LEN, (1ull << 36) - base)
+					 : CV_X86_PCI64_LEN;
+}
+
+/* Firmware assumes the whole hole below 4 GiB: EDK2 fills it from RAM on, SeaBIOS from the end. */
+void cv_arch_pci_windows(const struct cv_machine *m, struct cv_pci_windows *w)
+{
+	const struct cv_mem *mem = m->config.mem;
+
+	set_pci64(mem, w);
+	if (!m->config.rom)
+		return;
+	w->mem32_base = cv_align_up(mem->regions[0].len, CV_MIB);
+	w->mem32_len = CV_X86_ECAM_GPA - w->mem32_base;
+	w->more32_base = CV_X86_MORE32_GPA;
+	w->more32_len = CV_X86_MORE32_LEN;
 }
 
 int cv_arch_create(struct cv_machine *m, struct vm_error *e)
@@ -105,8 +126,9 @@ void cv_arch_fixed_options(const struct cv_machine *m, const char *name, char *t
 	uint64_t low = cv_min(memory, (uint64_t)CV_X86_RAM32_END);
 
 	if (strcmp(name, "cmos") == 0)
-		snprintf(text, size, "mem_below_4g=%llu,mem_above_4g=%llu", (unsigned long long)low,
-			 (unsigned long long)(memory - low));
+		snprintf(text, size, "mem_below_4g=%llu,mem_above_4g=%llu,cpus=%u",
+			 (unsigned long long)low, (unsigned long long)(memory - low),
+			 m->config.n_vcpus);
 }
 
 int cv_arch_fixed_added(struct cv_machine *m, const char *name, struct cv_rslot_local *slot,

@@ -155,24 +155,37 @@ static int make_vcpu(struct cv_machine *m, unsigned int index, const struct cv_x
 
 	if (err)
 		return err;
-	if (index > 0)
+	if (index > 0 && state.mode != CV_X86_RESET_VECTOR)
 		state.mode = CV_X86_WAIT_FOR_SIPI;
 	cv_x86_cpuid_build(supported, index, m->config.n_vcpus, &cpuid);
 	return m->hv->ops->x86_set_cpuid(m->vcpus[index], &cpuid, e)
 		       ?: m->hv->ops->x86_setup(m->vcpus[index], &state, e);
 }
 
-int cv_machine_boot(struct cv_machine *m, struct vm_error *e)
+/* Whatever the guest starts with, and how the boot processor starts. */
+static int load(struct cv_machine *m, struct cv_x86_vcpu_state *state, struct vm_error *e)
 {
 	struct cv_boot_kernel kernel = { 0 };
+	int err;
+
+	if (m->config.rom) {
+		*state = (struct cv_x86_vcpu_state){ .mode = CV_X86_RESET_VECTOR };
+		return cv_x86_prepare_firmware(m, e);
+	}
+	err = write_boot(m, &kernel, e);
+	*state = boot_state(&kernel);
+	return err;
+}
+
+int cv_machine_boot(struct cv_machine *m, struct vm_error *e)
+{
 	struct cv_x86_vcpu_state state;
 	CV_AUTO_FREE struct cv_x86_cpuid *supported = calloc(1, sizeof(*supported));
 	int err;
 
 	if (!supported)
 		return cv_err(e, -ENOMEM, "the machine: out of memory");
-	err = write_boot(m, &kernel, e) ?: m->hv->ops->x86_cpuid(m->hv, supported, e);
-	state = boot_state(&kernel);
+	err = load(m, &state, e) ?: m->hv->ops->x86_cpuid(m->hv, supported, e);
 	for (unsigned int i = 0; i < m->config.n_vcpus && !err; i++)
 		err = make_vcpu(m, i, supported, &state, e);
 	return err;

@@ -53,15 +53,17 @@ static struct cv_acpi_pm acpi_pm(void)
 
 static struct cv_acpi_pci acpi_pci(const struct cv_machine *m)
 {
-	struct cv_acpi_pci pci = {
+	struct cv_pci_windows w = cv_arch_map.windows;
+
+	cv_arch_pci_windows(m, &w);
+	return (struct cv_acpi_pci){
 		.ecam_gpa = CV_X86_ECAM_GPA,
 		.config_port = CV_X86_PORT_PCI,
-		.io = { { .port = CV_X86_PCI_IO, .len = CV_X86_PCI_IO_LEN } },
-		.mmio32 = { .gpa = CV_X86_PCI32_GPA, .len = CV_X86_PCI32_LEN },
+		.io = { { .port = (uint16_t)w.io_base, .len = (uint16_t)w.io_len } },
+		.mmio32 = { .gpa = w.mem32_base, .len = w.mem32_len },
+		.more32 = { .gpa = w.more32_base, .len = w.more32_len },
+		.mmio64 = { .gpa = w.mem64_base, .len = w.mem64_len },
 	};
-
-	cv_arch_pci64_window(m, &pci.mmio64.gpa, &pci.mmio64.len);
-	return pci;
 }
 
 static unsigned int fill_serials(const struct cv_machine *m, struct cv_acpi_serial *serials)
@@ -88,18 +90,21 @@ static unsigned int fill_mmio(const struct cv_machine *m, struct cv_acpi_virtio_
 	return m->n_mmio;
 }
 
-static int write_acpi(struct cv_machine *m, const struct cv_platform *p, uint64_t *rsdp,
-		      struct vm_error *e)
-{
-	const struct cv_mem_range area = { .gpa = CV_X86_ACPI_GPA, .len = CV_X86_ACPI_LEN };
+/* A configuration and what it points to. */
+struct acpi {
+	struct cv_acpi_config config;
 	struct cv_acpi_serial serials[CV_MACHINE_SERIALS];
 	struct cv_acpi_virtio_mmio mmio[CV_X86_MAX_MMIO];
-	struct cv_acpi_config config = {
+};
+
+static void fill_acpi(const struct cv_machine *m, const struct cv_platform *p, struct acpi *a)
+{
+	a->config = (struct cv_acpi_config){
 		.platform = p,
 		.pm = acpi_pm(),
 		.pci_present = true,
 		.pci = acpi_pci(m),
-		.serials = serials,
+		.serials = a->serials,
 		.i8042_data_port = CV_X86_PORT_I8042,
 		.i8042_command_port = CV_X86_PORT_I8042 + 4,
 		.keyboard_irq = CV_X86_IRQ_KEYBOARD,
@@ -107,40 +112,61 @@ static int write_acpi(struct cv_machine *m, const struct cv_platform *p, uint64_
 		.rtc_irq = CV_X86_IRQ_RTC,
 		.rtc_century = 0x32,
 		.pvpanic_port = CV_X86_PORT_PVPANIC,
-		.virtio_mmio = mmio,
+		.virtio_mmio = a->mmio,
 	};
-
-	config.n_serials = fill_serials(m, serials);
-	config.n_virtio_mmio = fill_mmio(m, mmio);
-	return cv_acpi_write(m->config.mem, &config, &area, rsdp, e);
+	a->config.n_serials = fill_serials(m, a->serials);
+	a->config.n_virtio_mmio = fill_mmio(m, a->mmio);
 }
 
-static int write_smbios(struct cv_machine *m, struct vm_error *e)
-{
-	const struct cv_mem_range area = { .gpa = CV_X86_SMBIOS_GPA, .len = CV_X86_SMBIOS_LEN };
-	const struct cv_mem *mem = m->config.mem;
+struct smbios {
+	struct cv_smbios_config config;
 	struct cv_mem_range ram[CV_MEM_MAX_REGIONS];
-	struct cv_smbios_config config = { .manufacturer = "crosvm",
-					   .product = "libcrosvm",
-					   .n_cpus = m->config.n_vcpus,
-					   .ram = ram,
-					   .n_ram = mem->n_regions };
+};
 
+static void fill_smbios(const struct cv_machine *m, struct smbios *s)
+{
+	const struct cv_mem *mem = m->config.mem;
+
+	s->config = (struct cv_smbios_config){ .manufacturer = "crosvm",
+					       .product = "libcrosvm",
+					       .n_cpus = m->config.n_vcpus,
+					       .ram = s->ram,
+					       .n_ram = mem->n_regions };
 	for (unsigned int i = 0; i < mem->n_regions; i++)
-		ram[i] = (struct cv_mem_range){ .gpa = mem->regions[i].gpa,
-						.len = mem->regions[i].len };
-	return cv_smbios_write(mem, &config, &area, e);
+		s->ram[i] = (struct cv_mem_range){ .gpa = mem->regions[i].gpa,
+						   .len = mem->regions[i].len };
 }
 
 int cv_x86_write_tables(struct cv_machine *m, uint64_t *rsdp, struct vm_error *e)
 {
-	const struct cv_mem_range mp = { .gpa = CV_X86_MP_GPA, .len = CV_X86_MP_LEN };
+	const struct cv_mem_range mp_area = { .gpa = CV_X86_MP_GPA, .len = CV_X86_MP_LEN };
+	const struct cv_mem_range smbios_area = { CV_X86_SMBIOS_GPA, CV_X86_SMBIOS_LEN };
+	const struct cv_mem_range acpi_area = { CV_X86_ACPI_GPA, CV_X86_ACPI_LEN };
 	struct cv_pci_route routes[MAX_ROUTES];
 	struct cv_platform p = platform(m, routes, fill_routes(m, routes));
-	int err = write_smbios(m, e) ?: cv_mptable_write(m->config.mem, &p, &mp, e);
+	struct smbios smbios;
+	struct acpi acpi;
+	int err;
 
+	fill_smbios(m, &smbios);
+	fill_acpi(m, &p, &acpi);
+	err = cv_smbios_write(m->config.mem, &smbios.config, &smbios_area, e);
+	err = err ?: cv_mptable_write(m->config.mem, &p, &mp_area, e);
 	*rsdp = 0;
 	if (!err && m->config.acpi)
-		err = write_acpi(m, &p, rsdp, e);
+		err = cv_acpi_write(m->config.mem, &acpi.config, &acpi_area, rsdp, e);
 	return err;
+}
+
+int cv_x86_pack_tables(struct cv_machine *m, struct cv_fw_files *files, struct vm_error *e)
+{
+	struct cv_pci_route routes[MAX_ROUTES];
+	struct cv_platform p = platform(m, routes, fill_routes(m, routes));
+	struct smbios smbios;
+	struct acpi acpi;
+
+	fill_smbios(m, &smbios);
+	fill_acpi(m, &p, &acpi);
+	return cv_smbios_pack(&smbios.config, files, e)
+		       ?: cv_acpi_pack(&acpi.config, CV_X86_ACPI_LEN, files, e);
 }

@@ -34,6 +34,7 @@ static bool in_windows(const struct cv_pci_root *root, const struct cv_pci_bar *
 	if (is_io(b))
 		return root->pio && in_window(addr, b->size, w->io_base, w->io_len);
 	return in_window(addr, b->size, w->mem32_base, w->mem32_len) ||
+	       in_window(addr, b->size, w->more32_base, w->more32_len) ||
 	       (b->kind == CV_PCI_BAR_MEM64 &&
 		in_window(addr, b->size, w->mem64_base, w->mem64_len));
 }

@@ -103,9 +103,10 @@ void cv_pci_dev_intx(struct cv_pci_dev *d, bool on);
 /* Bus master enable; any thread. */
 bool cv_pci_dev_bus_master(const struct cv_pci_dev *d);
 
-/* Where BARs are placed. Each window is (base, len). */
+/* Where BARs are placed and decoded. Each window is (base, len). */
 struct cv_pci_windows {
 	uint64_t io_base, io_len, mem32_base, mem32_len, mem64_base, mem64_len;
+	uint64_t more32_base, more32_len; /* only decoded: where firmware moves them; len 0: none */
 };
 
 int cv_pci_root_create(struct cv_pci_root **root, struct cv_bus *mmio, struct cv_bus *pio,

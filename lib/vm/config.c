@@ -82,12 +82,62 @@ static int check_numbers(const struct vm_config *c, struct vm_error *e)
 	if (c->vcpus > CV_MACHINE_MAX_VCPUS)
 		return cv_err(e, -EINVAL, "vcpus: %u are too many, give 1 to %d", c->vcpus,
 			      CV_MACHINE_MAX_VCPUS);
-	if (!c->kernel || c->kernel[0] == '\0')
-		return cv_err(e, -EINVAL, "kernel: none is given, name %s", cv_machine_kernels());
 	if ((unsigned int)c->boot_protocol > VM_BOOT_PVH)
 		return cv_err(e, -EINVAL, "boot_protocol: %d is not known, give a VM_BOOT value",
 			      (int)c->boot_protocol);
 	return 0;
+}
+
+/* Either a kernel and what goes with it, or firmware, which finds its own. */
+static int check_boot(const struct vm_config *c, struct vm_error *e)
+{
+	const struct {
+		const char *what;
+		bool given;
+	} of_kernels[] = { { "a kernel", c->kernel },
+			   { "an initrd", c->initrd },
+			   { "a command line", c->cmdline && c->cmdline[0] },
+			   { "a boot protocol", c->boot_protocol != VM_BOOT_AUTO } };
+
+	if (!c->bios && (!c->kernel || c->kernel[0] == '\0'))
+		return cv_err(e, -EINVAL, "kernel: none is given, name %s, or firmware as bios",
+			      cv_machine_kernels());
+	for (size_t i = 0; i < CV_LEN(of_kernels) && c->bios; i++)
+		if (of_kernels[i].given)
+			return cv_err(e, -EINVAL,
+				      "bios: firmware boots what is on a disk and takes no kernel, "
+				      "but %s is given too; leave one of them out",
+				      of_kernels[i].what);
+	if (c->bios && c->no_acpi)
+		return cv_err(e, -EINVAL,
+			      "bios: firmware tells the guest of the machine by ACPI alone, leave "
+			      "no_acpi out");
+	return 0;
+}
+
+static int load_firmware(struct vm *vm, const char *path, struct vm_error *e)
+{
+	struct cv_vm_file file = { 0 };
+	struct cv_boot_file image;
+	int err = open_input(&file, "bios", path, e);
+
+	if (!err) {
+		image = (struct cv_boot_file){ .fd = cv_fd_get(&file.fd), .name = file.name };
+		err = cv_machine_firmware(&image, &vm->rom, e);
+	}
+	cv_vm_file_fini(&file);
+	return err;
+}
+
+/* Opens what the guest boots from. */
+static int open_boot(struct vm *vm, const struct vm_config *c, struct vm_error *e)
+{
+	int err;
+
+	if (c->bios)
+		return load_firmware(vm, c->bios, e);
+	err = open_input(&vm->kernel, "kernel", c->kernel, e);
+	return err || !c->initrd ? err : open_input(&vm->initrd, "initrd", c->initrd, e);
 }
 
 static int copy_affinity(struct vm *vm, const struct vm_config *c, struct vm_error *e)
@@ -137,9 +187,7 @@ int cv_vm_configure(struct vm *vm, const struct vm_config *config, struct vm_err
 	vm->protocol = protocol(c.boot_protocol);
 	vm->reboot = c.reboot;
 	vm->acpi = !c.no_acpi;
-	err = check_numbers(&c, e) ?: copy_affinity(vm, &c, e) ?: copy_string(&vm->cmdline, c.cmdline, e);
-	err = err ?: cv_vm_configure_sandbox(vm, &c, e) ?: open_input(&vm->kernel, "kernel", c.kernel, e);
-	if (!err && c.initrd)
-		err = open_input(&vm->initrd, "initrd", c.initrd, e);
-	return err;
+	err = check_numbers(&c, e) ?: check_boot(&c, e) ?: copy_affinity(vm, &c, e);
+	err = err ?: copy_string(&vm->cmdline, c.cmdline, e) ?: cv_vm_configure_sandbox(vm, &c, e);
+	return err ?: open_boot(vm, &c, e);
 }

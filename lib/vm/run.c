@@ -68,6 +68,7 @@ static struct cv_machine_config machine_config(struct vm *vm)
 	return (struct cv_machine_config){
 		.mem = &vm->mem,
 		.n_vcpus = vm->n_vcpus,
+		.rom = vm->rom.len > 0 ? &vm->rom : NULL,
 		.kernel = { .fd = cv_fd_get(&vm->kernel.fd), .name = vm->kernel.name },
 		.initrd = { .fd = cv_fd_get(&vm->initrd.fd), .name = vm->initrd.name },
 		.cmdline = vm->cmdline,

@@ -68,7 +68,7 @@ int vm_create(const struct vm_config *config, struct vm **vm, struct vm_error *e
 	return cv_vm_create(config, &kvm, vm, error);
 }
 
-static void file_fini(struct cv_vm_file *f)
+void cv_vm_file_fini(struct cv_vm_file *f)
 {
 	cv_fd_close(&f->fd);
 	free(f->name);
@@ -85,8 +85,9 @@ void vm_destroy(struct vm *vm)
 	cv_loop_destroy(vm->loop);
 	cv_mem_fini(&vm->mem);
 	cv_fd_close(&vm->event_fd);
-	file_fini(&vm->kernel);
-	file_fini(&vm->initrd);
+	cv_vm_file_fini(&vm->kernel);
+	cv_vm_file_fini(&vm->initrd);
+	cv_rom_fini(&vm->rom);
 	free(vm->cmdline);
 	cv_vm_host_fini(&vm->child_host);
 	cv_seccomp_fini(&vm->jail_program);

@@ -114,6 +114,7 @@ struct vm {
 	uint64_t memory;
 	unsigned int n_vcpus;
 	struct cv_vm_file kernel, initrd;
+	struct cv_rom rom; /* firmware; empty: a kernel boots */
 	char *cmdline;
 	enum cv_boot_protocol protocol;
 	bool reboot, acpi;
@@ -154,6 +155,9 @@ struct vm {
 	struct vm_event events[CV_VM_EVENTS]; /* a ring */
 	unsigned int first_event, n_events;
 };
+
+/* ---- vm.c ---- */
+void cv_vm_file_fini(struct cv_vm_file *f);
 
 /* ---- config.c ---- */
 int cv_vm_configure(struct vm *vm, const struct vm_config *config,

@@ -23,17 +23,31 @@
 #define SANITIZED 0
 #endif
 
-/* A bare guest of this build: they are beside the directory of this program. */
-static inline const char *guest(const char *name)
+/* What tests/guest has built is beside the directory of this program. */
+static inline const char *built(char path[PATH_MAX], const char *name, const char *kind)
 {
-	static _Thread_local char path[PATH_MAX];
 	char self[PATH_MAX] = "";
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
 	ck_assert_int_gt(n, 0);
 	*strrchr(self, '/') = '\0';
-	snprintf(path, sizeof(path), "%.3000s/guest/%s.elf", self, name);
+	snprintf(path, PATH_MAX, "%.3000s/guest/%s.%s", self, name, kind);
 	return path;
+}
+
+/* A bare guest of this build, and firmware. */
+static inline const char *guest(const char *name)
+{
+	static _Thread_local char path[PATH_MAX];
+
+	return built(path, name, "elf");
+}
+
+static inline const char *firmware_image(const char *name)
+{
+	static _Thread_local char path[PATH_MAX];
+
+	return built(path, name, "bin");
 }
 
 #endif

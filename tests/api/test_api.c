@@ -98,6 +98,37 @@ START_TEST(a_crash)
 END_TEST
 
 /* Two VMs in one poll() of the application's own. */
+/* Firmware instead of a kernel, and both or neither of them. */
+START_TEST(firmware)
+{
+	struct vm_config config = VM_CONFIG_INIT;
+	struct vm_exit x = VM_EXIT_INIT;
+	struct vm_error e = { 0 };
+	struct vm *vm = NULL;
+	int console;
+
+	NEED_KVM();
+	config.memory = 32 << 20;
+	config.sandbox = VM_SANDBOX_OFF;
+	config.bios = guest("hello");
+	ck_assert_int_eq(vm_create(&config, &vm, &e), -EINVAL);
+	ck_assert_msg(strstr(e.text, "are not a multiple of 4096"), "%s", e.text);
+	config.bios = firmware_image("rom");
+	config.kernel = guest("hello");
+	ck_assert_int_eq(vm_create(&config, &vm, &e), -EINVAL);
+	ck_assert_msg(strstr(e.text, "a kernel is given too"), "%s", e.text);
+	config.kernel = NULL;
+	ck_assert_msg(vm_create(&config, &vm, &e) == 0, "%s", e.text);
+	console = add_console(vm);
+	for (unsigned int i = 0; i < 2; i++) {
+		ck_assert_msg(vm_run(vm, &x, &e) == 0, "%s", e.text);
+		ck_assert_int_eq(x.reason, VM_EXIT_POWER_OFF);
+	}
+	vm_destroy(vm);
+	has_written(console, "firmware: QEMU\nfirmware: QEMU\n");
+}
+END_TEST
+
 START_TEST(two_in_an_own_loop)
 {
 	struct vm_event ev = VM_EVENT_INIT;
@@ -428,5 +459,5 @@ START_TEST(version)
 }
 END_TEST
 
-CHECK_MAIN("api", hello, a_crash, two_in_an_own_loop, a_thousand_lives, sandboxed_lives,
+CHECK_MAIN("api", hello, a_crash, firmware, two_in_an_own_loop, a_thousand_lives, sandboxed_lives,
 	   a_device_of_our_own, listings, host_check, sandbox_report, version)

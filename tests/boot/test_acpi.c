@@ -8,10 +8,12 @@
 #include <stdio.h>
 
 #include "boot/acpi.h"
+#include "support/fw_script.h"
 
 #define AREA	 0xe0000ull
 #define AREA_LEN 0x10000ull
 #define HEADER	 36
+#define MOVED	 0x20000ull /* where a copy of the area goes */
 
 static struct cv_mem mem;
 static struct vm_error e;
@@ -457,6 +459,63 @@ START_TEST(iasl)
 }
 END_TEST
 
+/* Firmware gets the same bytes, but for the addresses: two places, the same tables. */
+START_TEST(packed_for_firmware)
+{
+	struct cv_fw_files files = { 0 };
+	struct fw_script script = { .files = &files, .mem = &mem };
+	uint64_t tables, direct = AREA + 64;
+	size_t len;
+	uint8_t was, is;
+
+	ck_assert_msg(cv_acpi_pack(&config, AREA_LEN, &files, &e) == 0, "%s", e.text);
+	ck_assert_ptr_nonnull(cv_fw_find_file(&files, "etc/acpi/tables", &len));
+	/* at the addresses that the tables have when they are written directly, … */
+	script.fseg = AREA;
+	script.high = direct;
+	ck_assert_uint_eq(fw_script_run(&script), AREA);
+	for (uint64_t gpa = AREA; gpa < direct + len; gpa++) {
+		ck_assert_int_eq(cv_mem_read(&mem, gpa, &is, 1), 0);
+		ck_assert_int_eq(cv_mem_write(&mem, gpa + MOVED, &is, 1), 0);
+	}
+	ck_assert_int_eq(write_tables(), 0);
+	for (uint64_t gpa = AREA; gpa < direct + len; gpa++) {
+		ck_assert_int_eq(cv_mem_read(&mem, gpa, &was, 1), 0);
+		ck_assert_int_eq(cv_mem_read(&mem, gpa + MOVED, &is, 1), 0);
+		ck_assert_msg(was == is, "byte %llu differs", (unsigned long long)(gpa - AREA));
+	}
+	/* … and elsewhere they hold together */
+	ck_assert_int_eq(cv_mem_fill(&mem, AREA, 0, AREA_LEN), 0);
+	script.n_placed = 0;
+	script.fseg = AREA + 0x2010;
+	script.high = AREA + 0x4000;
+	rsdp = fw_script_run(&script);
+	ck_assert_uint_eq(rsdp, AREA + 0x2010);
+	ck_assert(mem_sums_to_zero(&mem, rsdp, 20) && mem_sums_to_zero(&mem, rsdp, 36));
+	tables = find_dsdt();
+	ck_assert_uint_gt(tables, AREA + 0x4000);
+	ck_assert_uint_ne(find_table("MCFG"), 0);
+	ck_assert_uint_eq(mem_le(&mem, mem_le(&mem, find_table("FACP") + 36, 4), 4), 0x53434146);
+	cv_fw_files_fini(&files);
+}
+END_TEST
+
+START_TEST(packed_too_big)
+{
+	struct cv_fw_files files = { 0 };
+	size_t len;
+
+	for (size_t max = 1; max < 2000; max += 37)
+		check_sentence(cv_acpi_pack(&config, max, &files, &e), -ENOSPC, &e,
+			       "ACPI tables: ", "too few");
+	ck_assert_ptr_null(cv_fw_find_file(&files, "etc/acpi/rsdp", &len));
+	config.pci.bus_first = 1;
+	config.pci.bus_last = 0;
+	check_sentence(cv_acpi_pack(&config, AREA_LEN, &files, &e), -EINVAL, &e, "ACPI: ", "buses");
+	cv_fw_files_fini(&files);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("boot/acpi");
@@ -475,6 +534,8 @@ int main(void)
 	tcase_add_test(t, bad_lists);
 	tcase_add_test(t, no_memory_there);
 	tcase_add_loop_test(t, iasl, 0, 3);
+	tcase_add_test(t, packed_for_firmware);
+	tcase_add_test(t, packed_too_big);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }

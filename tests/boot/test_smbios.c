@@ -187,6 +187,30 @@ START_TEST(every_area_length)
 }
 END_TEST
 
+START_TEST(packed_for_firmware)
+{
+	struct cv_fw_files files = { 0 };
+	const uint8_t *anchor, *tables;
+	uint8_t direct[0x800];
+	size_t len;
+
+	ck_assert_int_eq(write_smbios(), 0);
+	ck_assert_int_eq(cv_mem_read(&mem, AREA, direct, sizeof(direct)), 0);
+	ck_assert_msg(cv_smbios_pack(&config, &files, &e) == 0, "%s", e.text);
+	anchor = cv_fw_find_file(&files, "etc/smbios/smbios-anchor", &len);
+	ck_assert_uint_eq(len, 24);
+	ck_assert_mem_eq(anchor, "_SM3_", 5);
+	ck_assert_mem_eq(anchor + 6, direct + 6, 10);
+	ck_assert_mem_eq(anchor + 16, "\0\0\0\0\0\0\0\0", 8); /* the address */
+	tables = cv_fw_find_file(&files, "etc/smbios/smbios-tables", &len);
+	ck_assert_uint_eq(len, mem_le(&mem, AREA + 12, 4));
+	ck_assert_mem_eq(tables, direct + 32, len);
+	cv_fw_files_fini(&files);
+	config.n_cpus = 0;
+	check_sentence(cv_smbios_pack(&config, &files, &e), -EINVAL, &e, "SMBIOS: ", "0 CPUs");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("boot/smbios");
@@ -199,6 +223,7 @@ int main(void)
 	tcase_add_test(t, small_machine);
 	tcase_add_test(t, refused);
 	tcase_add_test(t, every_area_length);
+	tcase_add_test(t, packed_for_firmware);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }

@@ -17,6 +17,7 @@ make_files() {
 	mkdir dir
 	truncate -s 1000 odd
 	truncate -s 1M disk
+	truncate -s 16388K vast
 	truncate -s 1M 'a,b'
 }
 
@@ -40,6 +41,7 @@ group_usage() {
 		fails 2 "cpus: '$n' is not a number from 1 to 64" run "--cpus=$n" "$hello"
 	done
 	fails 2 '-c is given twice' run -c 1 -c 2 "$hello"
+	fails 2 'bios is given twice' run --bios disk --bios disk
 	fails 2 'reboot is given twice' run --reboot --reboot "$hello"
 	fails 2 'reboot takes no value' run --reboot=1 "$hello"
 	fails 2 'a kernel is given already' run "$hello" "$hello"
@@ -167,6 +169,15 @@ group_input() {
 		fails 1 "$key fifo: .*not a regular file" run "${words[@]}" fifo
 		fails 1 "$key /dev/zero: .*not a regular file" run "${words[@]}" /dev/zero
 	done
+	for file in 'nofile: .*No such file' 'empty: the file is empty' 'dir: this is a directory' \
+		'fifo: .*not a regular file' 'odd: 1000 bytes are not a multiple of 4096' \
+		'vast: .* too large for firmware, which has at most 16 MiB'; do
+		fails 1 "--bios ${file%%:*}: bios $file" run --bios "${file%%:*}"
+	done
+	fails 1 '--bios disk: bios: .* a kernel is given too' run --bios disk "$hello"
+	fails 1 '--bios disk: bios: .* an initrd is given too' run --bios disk -i disk
+	fails 1 '--bios disk: bios: .* a command line is given too' run --bios disk -p quiet
+	fails 1 '--bios disk: bios: .* leave no_acpi out' run --bios disk --no-acpi
 	for key in -d --rwdisk -r --rwroot; do
 		fails 1 "$key nofile: block: .*nofile does not exist" run $key nofile "$hello"
 		fails 1 "$key dir: block: .*dir is a directory" run $key dir "$hello"
@@ -191,7 +202,7 @@ group_input() {
 		run --device serial,num=1 "$hello"
 	fails 1 '--device serial: serial: option num: port 1 is taken' \
 		run --serial type=sink --device serial "$hello"
-	fails 1 '--device debugcon: debugcon: there is one already' \
+	fails 1 '--device debugcon: debugcon: option port: port 233 is taken' \
 		run --device debugcon --device debugcon "$hello"
 	fails 1 'no mechanism .nonsense.; there are' run --sandbox=nonsense "$hello"
 	fails 1 'seccomp needs no_new_privs' run --sandbox=seccomp "$hello"

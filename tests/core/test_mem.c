@@ -200,4 +200,31 @@ START_TEST(discards)
 }
 END_TEST
 
-CHECK_MAIN("mem", bad_ranges, is_sealed, validity, copies, single_accesses, iovecs, files, discards)
+START_TEST(read_only)
+{
+	static const struct cv_mem_range bad[] = {
+		{ 0, 0 }, { 0, 4095 }, { 1, 4096 }, { -4096ull, 8192 }, { 0, -4096ull },
+	};
+	struct cv_rom rom;
+	struct vm_error e = { 0 };
+
+	for (size_t i = 0; i < CV_LEN(bad); i++) {
+		ck_assert_int_lt(cv_rom_init(&rom, bad[i].gpa, bad[i].len, &e), 0);
+		ck_assert_ptr_null(rom.host);
+		cv_rom_fini(&rom);
+	}
+	/* up to the very end of the address space */
+	ck_assert_int_eq(cv_rom_init(&rom, -8192ull, 8192, NULL), 0);
+	ck_assert_uint_eq(rom.host[8191], 0);
+	rom.host[8191] = 1;
+	cv_rom_seal(&rom);
+	ck_assert_uint_eq(rom.host[8191], 1);
+	cv_rom_fini(&rom);
+	ck_assert_uint_eq(rom.len, 0);
+	cv_rom_fini(&rom);
+	cv_rom_fini(NULL);
+}
+END_TEST
+
+CHECK_MAIN("mem", bad_ranges, is_sealed, validity, copies, single_accesses, iovecs, files, discards,
+	   read_only)

@@ -271,7 +271,8 @@ START_TEST(memory)
 {
 	struct rdev d;
 
-	rdev_open(&d, "cmos", "mem_below_4g=3328M,mem_above_4g=5G");
+	rdev_open(&d, "cmos", "mem_below_4g=3328M,mem_above_4g=5G,cpus=64");
+	ck_assert_uint_eq(get(&d, 0x5f), 63);
 	ck_assert_uint_eq(get(&d, 0x15) | get(&d, 0x16) << 8, 640);
 	ck_assert_uint_eq(get(&d, 0x17) | get(&d, 0x18) << 8, 0xffff);
 	ck_assert_uint_eq(get(&d, 0x30) | get(&d, 0x31) << 8, 0xffff);
@@ -279,6 +280,7 @@ START_TEST(memory)
 	ck_assert_uint_eq(get(&d, 0x5b) | get(&d, 0x5c) << 8 | get(&d, 0x5d) << 16, 5 << 14);
 	rdev_close(&d);
 	rdev_open(&d, "cmos", "mem_below_4g=17M");
+	ck_assert_uint_eq(get(&d, 0x5f), 0);
 	ck_assert_uint_eq(get(&d, 0x17) | get(&d, 0x18) << 8, 16 << 10);
 	ck_assert_uint_eq(get(&d, 0x34) | get(&d, 0x35) << 8, 16);
 	ck_assert_uint_eq(get(&d, 0x5b), 0);

@@ -364,9 +364,9 @@ START_TEST(failures_are_injected_once)
 	uint32_t gsi = 0;
 
 	cv_fake_fail(hv, "set_memory", -ENOMEM);
-	ck_assert_int_eq(hv->ops->set_memory(hv, NULL, &e), -ENOMEM);
+	ck_assert_int_eq(hv->ops->set_memory(hv, NULL, NULL, &e), -ENOMEM);
 	ck_assert_int_eq(e.code, ENOMEM);
-	ck_assert_int_eq(hv->ops->set_memory(hv, NULL, &e), 0);
+	ck_assert_int_eq(hv->ops->set_memory(hv, NULL, NULL, &e), 0);
 	cv_fake_fail(hv, "vcpu_create", -EMFILE);
 	ck_assert_int_eq(hv->ops->vcpu_create(hv, 0, &vcpu, &e), -EMFILE);
 	ck_assert_int_eq(hv->ops->vcpu_create(hv, 64, &vcpu, &e), -EINVAL);

@@ -57,7 +57,7 @@ static inline void bare_init(struct bare *b, unsigned int n_vcpus, bool irqchip)
 	pthread_sigmask(SIG_SETMASK, &all, NULL); /* as a vCPU's thread has it */
 	ck_assert_int_eq(cv_mem_init(&b->mem, ranges, 2, NULL), 0);
 	ck_assert_msg(cv_hv_kvm_create(&b->hv, &config, NULL, &e) == 0, "%s", e.text);
-	ck_assert_msg(b->hv->ops->set_memory(b->hv, &b->mem, &e) == 0, "%s", e.text);
+	ck_assert_msg(b->hv->ops->set_memory(b->hv, &b->mem, NULL, &e) == 0, "%s", e.text);
 	for (; b->n_vcpus < n_vcpus; b->n_vcpus++)
 		ck_assert_msg(
 			b->hv->ops->vcpu_create(b->hv, b->n_vcpus, &b->vcpus[b->n_vcpus], &e) == 0,

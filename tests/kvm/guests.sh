@@ -69,6 +69,28 @@ group_endings() {
 	trap - HUP
 }
 
+# From the reset vector, and once more after each reset.
+group_firmware() {
+	local pid tries=0
+
+	name="firmware"
+	timeout 120 "$crosvm" run "${sandbox[@]}" --bios "$guests/rom.bin" >"$work/out" 2>"$work/err" </dev/null ||
+		bad "exit status $?"
+	said out '^firmware: QEMU$'
+	silent
+	name="firmware's reset"
+	"$crosvm" run "${sandbox[@]}" --bios "$guests/rom-reset.bin" -c 2 --reboot \
+		>"$work/out" 2>"$work/err" </dev/null &
+	pid=$!
+	until [ "$(grep -c '^firmware: ' "$work/out")" -ge 3 ] || [ $((tries += 1)) = 300 ]; do
+		sleep 0.1
+	done
+	kill $pid
+	wait $pid
+	[ "$(grep -c '^firmware: QEMU$' "$work/out")" -ge 3 ] || bad "it has not started three times"
+	! grep -q -v '^firmware: QEMU$' <(head -n 3 "$work/out") || bad "its shadow is not fresh"
+}
+
 # A guest that halts for ever ends by a signal to the tool.
 ends_by_signal() {
 	local pid status tries=0

@@ -149,7 +149,7 @@ START_TEST(no_descriptors)
 	ck_assert_int_eq(cv_mem_init(&mem, &range, 1, NULL), 0);
 	limit_fds(2);
 	ck_assert_int_eq(cv_hv_kvm_create(&hv, &config, NULL, &e), 0);
-	ck_assert_int_eq(hv->ops->set_memory(hv, &mem, &e), 0);
+	ck_assert_int_eq(hv->ops->set_memory(hv, &mem, NULL, &e), 0);
 	ck_assert_int_eq(hv->ops->vcpu_create(hv, 0, &vcpu, &e), -EMFILE);
 	ck_assert_msg(strstr(e.text, "ulimit -n"), "%s", e.text);
 	ck_assert_ptr_null(vcpu);
@@ -173,7 +173,7 @@ START_TEST(bad_memory)
 	NEED_KVM();
 	mem.regions[0] = (struct cv_mem_region){ .len = 0x1000, .host = (uint8_t *)1 };
 	ck_assert_int_eq(cv_hv_kvm_create(&hv, &config, NULL, &e), 0);
-	ck_assert_int_lt(hv->ops->set_memory(hv, &mem, &e), 0);
+	ck_assert_int_lt(hv->ops->set_memory(hv, &mem, NULL, &e), 0);
 	ck_assert_msg(strstr(e.text, "guest memory at 0x0"), "%s", e.text);
 	cv_hv_destroy(hv);
 }

@@ -56,18 +56,24 @@ crosvm=$build/cli/crosvm
 arch=$(program_arch "$crosvm")
 export ARCH=$arch
 many_vms=$build/examples/many_vms control=$build/examples/control jail_test=$build/tests/sandbox_test_jail
-needed='' virtiofsd=''
+needed='' virtiofsd='' bios='' boot_disk=''
 case $group in
 many) needed=$many_vms ;;
 control) needed=$control ;;
 sandbox) needed=$jail_test ;;
 virtiofs) virtiofsd=/usr/lib/qemu/virtiofsd ;;
+firmware) bios=/usr/share/seabios/bios-256k.bin ;;
 esac
 [ -z "$needed" ] || [ -x "$needed" ] || die "$needed does not exist; build the project in $build first"
 [ -z "$virtiofsd" ] || [ -x "$virtiofsd" ] || {
 	say "there is no $virtiofsd; install Debian's package qemu-system-common"
 	exit 77
 }
+[ -z "$bios" ] || [ -e "$bios" ] || {
+	say "there is no $bios; install Debian's package seabios"
+	exit 77
+}
+[ -z "$bios" ] || boot_disk=$("$lab_dir/boot-disk.sh") || exit 77
 logs=$build/lab/$variant
 
 # What a group needs beyond the ordinary: the lab's memory, its time limit,
@@ -80,6 +86,10 @@ boot)
 	[ -z "$big_memory" ] || lab_memory=7168
 	;;
 disk) lab_disk=128 ;;
+firmware)
+	lab_limit=900
+	[ -z "$big_memory" ] || lab_memory=6656
+	;;
 control) case_limit=200 lab_limit=900 ;;
 death) case_limit=200 lab_limit=600 ;;
 random) case_limit=1500 lab_limit=1600 ;;
@@ -100,7 +110,7 @@ variables() {
 	[ "$arch" = x86_64 ] || kernels=("$kernel/Image")
 	files=()
 	variables=("CROSVM=$crosvm" "MANY_VMS=$many_vms" "CONTROL=$control" "JAIL_TEST=$jail_test"
-		"VIRTIOFSD=$virtiofsd" "CASES=$cases" "GROUP=$variant"
+		"VIRTIOFSD=$virtiofsd" "BIOS=$bios" "BOOT_DISK=$boot_disk" "CASES=$cases" "GROUP=$variant"
 		"ARCH=$arch" "GIC=$GIC" "KERNEL_DIR=$kernel" "KERNEL=${kernels[0]}" "IMAGES=$images" "CASE_LIMIT=$case_limit"
 		"RANDOM_MIB=${CROSVM_RANDOM_MIB:-64}" "SANDBOX=$sandbox" "STRANGER=$user" "BIG_MEMORY=$big_memory"
 		"ASAN_OPTIONS=detect_leaks=1" "UBSAN_OPTIONS=print_stacktrace=1"
@@ -132,6 +142,7 @@ run_in_lab() {
 
 	[ -z "$needed" ] || arguments+=(-p "$needed")
 	[ -z "$virtiofsd" ] || arguments+=(-p "$virtiofsd")
+	[ -z "$bios" ] || arguments+=(-f "$bios" -f "$boot_disk")
 	[ "$group" != sandbox ] || arguments+=(-p "$build/tests/sandbox/jail-helper")
 	[ "$group" != death ] && [ -z "$user" ] || arguments+=(-p setpriv)
 	[ ! -x "$build/crosvm-device" ] || arguments+=(-p "$build/crosvm-device")

@@ -16,6 +16,8 @@
 #define RIG_IO_LEN    0x1000ull
 #define RIG_MEM32     0xe0000000ull
 #define RIG_MEM32_LEN 0x400000ull
+#define RIG_MORE      0xf1000000ull
+#define RIG_MORE_LEN  0x100000ull
 #define RIG_MEM64     0x8000000000ull
 #define RIG_MEM64_LEN 0x40000000ull
 
@@ -33,6 +35,8 @@ static inline void pci_rig_init(struct pci_rig *r)
 		.mem32_len = RIG_MEM32_LEN,
 		.mem64_base = RIG_MEM64,
 		.mem64_len = RIG_MEM64_LEN,
+		.more32_base = RIG_MORE,
+		.more32_len = RIG_MORE_LEN,
 	};
 
 	must(cv_bus_create(&r->mmio, "mmio", NULL) == 0);

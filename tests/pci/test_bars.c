@@ -169,6 +169,8 @@ START_TEST(only_inside_the_windows)
 		RIG_ECAM,
 		RIG_MEM32 - 0x1000,
 		RIG_MEM32 + RIG_MEM32_LEN,
+		RIG_MORE - 0x1000,
+		RIG_MORE + RIG_MORE_LEN,
 	};
 	struct pci_rig r;
 	struct toy t;
@@ -182,6 +184,8 @@ START_TEST(only_inside_the_windows)
 	}
 	ecam_w(&r, 1, 0x10, 4, RIG_MEM32 + RIG_MEM32_LEN - 0x1000);
 	ck_assert(answers(&r, &t, RIG_MEM32 + RIG_MEM32_LEN - 0x1000));
+	ecam_w(&r, 1, 0x10, 4, RIG_MORE + RIG_MORE_LEN - 0x1000);
+	ck_assert(answers(&r, &t, RIG_MORE + RIG_MORE_LEN - 0x1000));
 	cv_pci_root_remove(r.root, &t.dev);
 	pci_rig_fini(&r);
 }

@@ -37,8 +37,9 @@ enum {
 #define T_NEEDED                                                                      \
 	"arm_gic_version", "arm_init", "arm_make_gic", "arm_describe", "arm_set_pmu", \
 		"arm_set_pvtime", "arm_setup"
-#define T_SINGLE  "pl030"
-#define T_FOREIGN "debugcon"
+#define T_SINGLE       "pl030"
+#define T_SINGLE_TAKEN "pl030: there is one already"
+#define T_FOREIGN      "debugcon"
 
 /* Documentation/arch/arm64/booting.rst: a header and a page of nothing. */
 static inline int arch_kernel(void)

@@ -40,8 +40,9 @@ enum {
 #define T_NEEDED "x86_cpuid", "x86_set_cpuid", "x86_setup"
 
 /* A class of this machine's that only one device can be of. */
-#define T_SINGLE  "debugcon"
-#define T_FOREIGN "pl030" /* and one that it has no place for */
+#define T_SINGLE       "debugcon"
+#define T_SINGLE_TAKEN "debugcon: option port: port 233 is taken"
+#define T_FOREIGN      "pl030" /* and one that it has no place for */
 
 /* An ELF file whose only segment is a page at 1 MiB. */
 static inline int arch_kernel(void)

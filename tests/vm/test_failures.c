@@ -140,9 +140,7 @@ START_TEST(devices_that_do_not_fit)
 		{ { { "serial", "" }, { "serial", "num=1" } },
 		  -EEXIST,
 		  "serial: option num: port 1 is taken" },
-		{ { { T_SINGLE, "" }, { T_SINGLE, "" } },
-		  -EEXIST,
-		  T_SINGLE ": there is one already" },
+		{ { { T_SINGLE, "" }, { T_SINGLE, "" } }, -EEXIST, T_SINGLE_TAKEN },
 	};
 
 	for (size_t i = 0; i < CV_LEN(cases); i++) {

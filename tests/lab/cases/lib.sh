@@ -18,7 +18,8 @@
 # and "jailed" after start for one. The machines are ours or, with STRANGER=yes
 # or "unprivileged" after start, somebody's without any privilege.
 #
-# Set by run.sh: CROSVM, CONTROL, ARCH, GIC, KERNEL_DIR, KERNEL (bzImage or Image), IMAGES, GROUP, LAB_OUT, CASE_LIMIT, LAB,
+# Set by run.sh: CROSVM, CONTROL, ARCH, GIC, BIOS, BOOT_DISK, KERNEL_DIR, KERNEL (bzImage or
+# Image), IMAGES, GROUP, LAB_OUT, CASE_LIMIT, LAB,
 # BIG_MEMORY, RANDOM_MIB, SANDBOX, STRANGER.
 
 passed=0 failed=0 skipped=0 n_cases=0

@@ -7,6 +7,13 @@
 #include "hypervisor/speed.h"
 #include "support/check_main.h"
 
+/* The operation that gives a vCPU its first state. */
+#if defined(__x86_64__)
+#define SETUP "x86_setup"
+#else
+#define SETUP "arm_setup"
+#endif
+
 static struct cv_hv *make(const struct cv_fake_script *script)
 {
 	const struct cv_hv_config config = { .n_vcpus = 1 };
@@ -59,7 +66,7 @@ END_TEST
 
 START_TEST(broken)
 {
-	static const char *const ops[] = { "set_memory", "vcpu_create", "x86_setup", "vcpu_enter" };
+	static const char *const ops[] = { "set_memory", "vcpu_create", SETUP, "vcpu_enter" };
 	const struct cv_fake_step steps[] = { { .kind = CV_EXIT_FAILED } };
 	const struct cv_fake_script script = { steps, 1 };
 	struct vm_error e = { 0 };

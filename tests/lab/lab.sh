@@ -70,6 +70,7 @@ need cpio cpio
 sysroot=''
 if [ "$arch" != "$(uname -m)" ]; then
 	need readelf binutils
+	need "$arch-linux-gnu-strip" "binutils-${arch//_/-}-linux-gnu"
 	sysroot=$("$src_dir/tests/cross/sysroot.sh" "$arch" "${deps_sysroot[@]}" "${deps_cross_lab[@]}")
 fi
 
@@ -127,6 +128,7 @@ add_foreign_program() {
 		add_file "$path"
 		add_foreign_libraries "$path"
 	fi
+	"$arch-linux-gnu-strip" --strip-debug "$root$path"
 }
 
 add_program() {

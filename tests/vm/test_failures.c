@@ -116,7 +116,7 @@ START_TEST(the_kernel_vanishes)
 	struct vm_test t;
 
 	make(&t, true, NULL);
-	ck_assert_int_eq(ftruncate(t.kernel_fd, 100), 0);
+	ck_assert_int_eq(ftruncate(t.kernel_fd, 60), 0);
 	vt_sentence(&t, vm_start(t.vm, &t.e), -ENODATA, t.kernel);
 	vt_fini(&t);
 }

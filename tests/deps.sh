@@ -15,7 +15,7 @@ deps_lab=(qemu-system-x86)
 # emulated machine.
 deps_cross=(binutils gcc-aarch64-linux-gnu qemu-user-static qemu-system-arm device-tree-compiler)
 # Programs of its labs, fetched like them: e2fsck, debugfs and setpriv.
-deps_cross_lab=(e2fsprogs util-linux)
+deps_cross_lab=(coreutils e2fsprogs util-linux)
 # The libraries of the other architecture, which are fetched and not installed.
 deps_sysroot=(libc6-dev libgcc-s1 libfdt-dev libseccomp-dev liburing-dev zlib1g-dev liblz4-dev
 	libzstd-dev check)

@@ -87,13 +87,14 @@ static int add_children_of(struct vm_sandbox_report *r, int dir, const char *tas
 			   unsigned int flags)
 {
 	CV_AUTO_FREE char *text = NULL;
-	char path[300];
+	char thread[280], path[300];
 	char *at, *end;
 	int err;
 
-	snprintf(path, sizeof(path), "task/%s/children", task);
+	snprintf(thread, sizeof(thread), "task/%s", task);
+	snprintf(path, sizeof(path), "%s/children", thread);
 	err = cv_proc_read(dir, path, &text, NULL);
-	if (err == -ESRCH || (err == -ENOENT && faccessat(dir, "task", F_OK, 0) < 0))
+	if (err == -ESRCH || (err == -ENOENT && faccessat(dir, thread, F_OK, 0) < 0))
 		return 0; /* the thread has ended */
 	for (at = text; !err; at = end) {
 		long pid = strtol(at, &end, 10);

@@ -35,12 +35,27 @@ static inline const char *built(char path[PATH_MAX], const char *name, const cha
 	return path;
 }
 
+#if defined(__x86_64__)
+#define GUEST_SUFFIX "elf"
+#else
+#define GUEST_SUFFIX "img"
+#endif
+
+/* Returns from the test where there is no such guest for this architecture. */
+#define NEED_GUEST(name)                                                              \
+	do {                                                                          \
+		if (access(guest(name), R_OK) < 0) {                                  \
+			printf("skip there is no guest %s for this machine\n", name); \
+			return;                                                       \
+		}                                                                     \
+	} while (0)
+
 /* A bare guest of this build, and firmware. */
 static inline const char *guest(const char *name)
 {
 	static _Thread_local char path[PATH_MAX];
 
-	return built(path, name, "elf");
+	return built(path, name, GUEST_SUFFIX);
 }
 
 static inline const char *firmware_image(const char *name)

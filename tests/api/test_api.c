@@ -89,6 +89,7 @@ START_TEST(a_crash)
 	ck_assert_int_eq(vm_run(vm, &x, NULL), 0);
 	ck_assert_int_eq(x.reason, VM_EXIT_CRASHED);
 	vm_destroy(vm);
+	NEED_GUEST("smp"); /* triple faults are x86_64's */
 	vm = create("hello", "end=triple");
 	ck_assert_int_eq(vm_run(vm, &x, NULL), 0);
 	ck_assert_int_eq(x.reason, VM_EXIT_CRASHED);
@@ -108,6 +109,7 @@ START_TEST(firmware)
 	int console;
 
 	NEED_KVM();
+	NEED_GUEST("smp"); /* firmware of our own is for x86_64 */
 	config.memory = 32 << 20;
 	config.sandbox = VM_SANDBOX_OFF;
 	config.bios = guest("hello");
@@ -137,6 +139,7 @@ START_TEST(two_in_an_own_loop)
 	int consoles[2], left = 2;
 
 	NEED_KVM();
+	NEED_GUEST("mem");
 	for (int i = 0; i < 2; i++) {
 		vms[i] = create(i == 0 ? "hello" : "mem", NULL);
 		consoles[i] = add_console(vms[i]);
@@ -302,7 +305,18 @@ static void counter_drop(void *user)
 	((struct counter *)user)->drops++;
 }
 
-/* The application watches the port that hello writes to: it is the console. */
+/* Where hello can write its lines besides the console. */
+#if defined(__x86_64__)
+#define LISTENER_WORD  "e9"
+#define LISTENER_SPACE VM_REGS_PIO
+#define LISTENER_BASE  0xe9
+#else
+#define LISTENER_WORD  "listener"
+#define LISTENER_SPACE VM_REGS_MMIO
+#define LISTENER_BASE  0x0c000000
+#endif
+
+/* The application watches the place that hello writes to: it is the console. */
 START_TEST(a_device_of_our_own)
 {
 	static const struct vm_regs_ops ops = { VM_REGS_OPS_INIT, .read = counter_read,
@@ -313,10 +327,10 @@ START_TEST(a_device_of_our_own)
 	struct vm *vm;
 
 	NEED_KVM();
-	vm = create("hello", "e9");
+	vm = create("hello", LISTENER_WORD);
 	config.name = "listener";
-	config.space = VM_REGS_PIO;
-	config.base = 0xe9;
+	config.space = LISTENER_SPACE;
+	config.base = LISTENER_BASE;
 	config.len = 1;
 	ck_assert_int_eq(vm_add_regs(vm, &config, &ops, &c, NULL, NULL), 0);
 	ck_assert_int_eq(vm_run(vm, &x, NULL), 0);

@@ -23,6 +23,7 @@
 	do {                                                                       \
 		NEED_KVM();                                                        \
 		NEED_JAIL();                                                       \
+		NEED_GUEST("chaos");                                               \
 		if (SANITIZED) {                                                   \
 			puts("skip jails: no policy fits a sanitizer's run-time"); \
 			return;                                                    \

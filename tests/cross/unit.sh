@@ -22,7 +22,7 @@ export ARCH=$arch
 make_scratch unit
 
 # What runs a test there is the test's own program, without this machine's emulator.
-ctest --test-dir "$build" --show-only=json-v1 -R "$only" |
+ctest --test-dir "$build" --show-only=json-v1 -R "$only" -LE "lab|rules" |
 	jq -r --arg build "$build/" '.tests[] | select(.command) | select(.name | startswith("fuzz/") | not)
 		| [.name] + (.command | .[(map(startswith($build)) | index(true)) // length:])
 		| select(length > 1) | @tsv' >"$scratch/all"
@@ -32,7 +32,7 @@ while IFS=$'\t' read -r name command; do
 done <"$scratch/all" >"$scratch/tests"
 [ -s "$scratch/tests" ] || die "no test program in $build matches '$only'"
 
-arguments=(-p "$build/crosvm-device" -f "$src_dir/seccomp" -f "$scratch/tests:/lab/tests" -c 2 -t 1500)
+arguments=(-p "$build/crosvm-device" -f "$src_dir/seccomp" -f "$scratch/tests:/lab/tests" -p true -p false -c 2 -d 256 -t 1500)
 for program in tests/sandbox/jail-helper tests/process/hostile-device tests/guest; do
 	case $program in
 	*/guest) [ ! -d "$build/$program" ] || arguments+=(-f "$build/$program") ;;
@@ -64,7 +64,9 @@ END
 chmod 755 "$scratch/one"
 # shellcheck disable=SC2016 # for the lab's shell
 "$lab_dir/lab.sh" "${arguments[@]}" -f "$scratch/one:/lab/one" -e CK_DEFAULT_TIMEOUT=600 -- \
-	'n=$(wc -l </lab/tests); seq 1 "$n" | xargs -n 1 -P 2 /lab/one' | tee "$scratch/output" || true
+	'mount --bind /scratch /tmp && chmod 1777 /tmp
+	echo madvise >/sys/kernel/mm/transparent_hugepage/enabled
+	n=$(wc -l </lab/tests); seq 1 "$n" | xargs -n 1 -P 2 /lab/one' | tee "$scratch/output" || true
 n=$(wc -l <"$scratch/tests")
 done=$(grep -c -E '^(pass|FAIL) ' "$scratch/output" || true)
 [ "$done" = "$n" ] || {

@@ -34,7 +34,7 @@ boot -c 4 --device "block,path=$disk,direct=true,queues=4,engine=pool" \
 	-p "root=/dev/vda rw test=disk_about,files,interrupts"
 status 0
 has disk "vda 0 49152 queues 4"
-has interrupt "virtio[0-9]-req.3 PCI-MSI"
+has interrupt "virtio[0-9]-req.3 $msi"
 fsck_clean "$disk"
 files_match "$disk"
 finish

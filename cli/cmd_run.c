@@ -15,10 +15,11 @@
 const struct cli_command cli_run = {
 	.name = "run",
 	.operands = "KERNEL",
-	.help = "Runs a virtual machine: KERNEL is an ELF vmlinux or a bzImage; with --bios, it is "
-		"left\nout and the firmware boots a disk. Without --serial, the\n"
-		"first serial port is the guest's console on standard input and output; on a\n"
-		"terminal, Ctrl-A x ends the virtual machine and Ctrl-A h tells more.",
+	.help = "Runs a virtual machine: KERNEL is a vmlinux or a bzImage (x86_64) or an arm64 "
+		"Image\n"
+		"(aarch64); with --bios, it is left out and the firmware boots a disk. Without\n"
+		"--serial, the first serial port is the guest's console on standard input and\n"
+		"output; on a terminal, Ctrl-A x ends the virtual machine and Ctrl-A h tells more.",
 	.options = run_option_table,
 	.operand = run_take_kernel,
 };

@@ -13,14 +13,14 @@ deps_guest=(busybox-static cpio e2fsprogs lz4 xz-utils zstd)
 deps_lab=(qemu-system-x86)
 # To build for 64-bit Arm and to run what was built: in an emulated process, in an
 # emulated machine.
-deps_cross=(binutils gcc-aarch64-linux-gnu qemu-user-static qemu-system-arm device-tree-compiler)
+deps_cross=(binutils gcc-aarch64-linux-gnu qemu-user-static qemu-system-arm)
 # Programs of its labs, fetched like them: e2fsck, debugfs and setpriv.
 deps_cross_lab=(coreutils e2fsprogs util-linux)
 # The libraries of the other architecture, which are fetched and not installed.
 deps_sysroot=(libc6-dev libgcc-s1 libfdt-dev libseccomp-dev liburing-dev zlib1g-dev liblz4-dev
 	libzstd-dev check)
 # To build and run the tests.
-deps_test=(check git jq python3 acpica-tools abigail-tools clang-format clang libclang-rt-dev llvm
+deps_test=(check device-tree-compiler git jq python3 acpica-tools abigail-tools clang-format clang libclang-rt-dev llvm
 	qemu-system-common strace seabios grub-pc-bin grub-common)
 
 # deps_missing PACKAGE...: prints those that are not installed

@@ -29,7 +29,7 @@ struct vm_device;
 /* ---- a block of registers ---- */
 
 enum vm_regs_space {
-	VM_REGS_PIO = 1, /* x86 I/O ports */
+	VM_REGS_PIO = 1, /* I/O ports: x86_64 only */
 	VM_REGS_MMIO,	 /* memory addresses outside RAM */
 };
 

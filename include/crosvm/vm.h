@@ -63,7 +63,7 @@ struct vm_config {
 	size_t size;	     /* VM_CONFIG_INIT */
 	uint64_t memory;     /* bytes of guest memory; 0: 256 MiB; a multiple of 4096 from 16 MiB */
 	uint32_t vcpus;	     /* virtual CPUs, 1 to 64; 0: 1 */
-	const char *kernel;  /* path of an ELF vmlinux or a bzImage; required without bios */
+	const char *kernel;  /* path of a vmlinux, a bzImage (x86_64) or an arm64 Image; or bios */
 	const char *initrd;  /* path of an initial RAM disk; NULL: none */
 	const char *cmdline; /* the kernel's command line; NULL: empty */
 	enum vm_boot_protocol boot_protocol;

@@ -260,6 +260,7 @@ static void write_gpio(struct cv_fdt *f)
 	cv_fdt_u32(f, "#gpio-cells", 2);
 	cv_fdt_empty(f, "interrupt-controller");
 	cv_fdt_u32(f, "#interrupt-cells", 2);
+	cv_fdt_u32(f, "#address-cells", 0);
 	cv_fdt_u32(f, "phandle", PHANDLE_GPIO);
 	cv_fdt_end(f);
 	cv_fdt_node(f, "gpio-keys");

@@ -32,7 +32,7 @@ while IFS=$'\t' read -r name command; do
 done <"$scratch/all" >"$scratch/tests"
 [ -s "$scratch/tests" ] || die "no test program in $build matches '$only'"
 
-arguments=(-p "$build/crosvm-device" -f "$src_dir/seccomp" -f "$scratch/tests:/lab/tests" -p true -p false -c 2 -d 256 -t 1500)
+arguments=(-p "$build/crosvm-device" -f "$src_dir/seccomp" -f "$src_dir/tests/vm/golden" -f "$scratch/tests:/lab/tests" -p true -p false -c 2 -d 256 -t 1500)
 for program in tests/sandbox/jail-helper tests/process/hostile-device tests/guest; do
 	case $program in
 	*/guest) [ ! -d "$build/$program" ] || arguments+=(-f "$build/$program") ;;

@@ -32,7 +32,7 @@ while IFS=$'\t' read -r name command; do
 done <"$scratch/all" >"$scratch/tests"
 [ -s "$scratch/tests" ] || die "no test program in $build matches '$only'"
 
-arguments=(-p "$build/crosvm-device" -f "$src_dir/seccomp" -f "$src_dir/tests/vm/golden" -f "$scratch/tests:/lab/tests" -p true -p false -c 2 -d 256 -t 1500)
+arguments=(-p "$build/crosvm-device" -f "$src_dir/seccomp" -f "$src_dir/tests/vm/golden" -f "$scratch/tests:/lab/tests" -p true -p false -c 2 -t 1500)
 for program in tests/sandbox/jail-helper tests/process/hostile-device tests/guest; do
 	case $program in
 	*/guest) [ ! -d "$build/$program" ] || arguments+=(-f "$build/$program") ;;
@@ -64,7 +64,7 @@ END
 chmod 755 "$scratch/one"
 # shellcheck disable=SC2016 # for the lab's shell
 "$lab_dir/lab.sh" "${arguments[@]}" -f "$scratch/one:/lab/one" -e CK_DEFAULT_TIMEOUT=600 -- \
-	'mount --bind /scratch /tmp && chmod 1777 /tmp
+	'chmod 1777 /tmp
 	echo madvise >/sys/kernel/mm/transparent_hugepage/enabled
 	n=$(wc -l </lab/tests); seq 1 "$n" | xargs -n 1 -P 2 /lab/one' | tee "$scratch/output" || true
 n=$(wc -l <"$scratch/tests")

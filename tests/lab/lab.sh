@@ -97,8 +97,9 @@ libraries_of() {
 
 # The same of another architecture's: ldd would have to run them.
 add_foreign_libraries() {
-	local name path
+	local name path own
 
+	own=$(readelf -d "$1" 2>/dev/null | sed -n 's/.*(RUNPATH).*\[\([^:]*\).*\]/\1/p')
 	for name in $(readelf -d "$1" 2>/dev/null | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p') \
 		$(readelf -l "$1" 2>/dev/null | sed -n 's|.*interpreter: /lib/\(.*\)\]|\1|p'); do
 		for path in "usr/lib/$arch-linux-gnu/$name" "usr/lib/$name"; do
@@ -106,6 +107,10 @@ add_foreign_libraries() {
 			add_file "$sysroot/$path" "/$path"
 			add_foreign_libraries "$sysroot/$path"
 		done
+		if [ -n "$own" ] && [ -e "$own/$name" ] && [ ! -e "$root$own/$name" ]; then
+			add_file "$own/$name"
+			add_foreign_libraries "$own/$name"
+		fi
 	done
 }
 

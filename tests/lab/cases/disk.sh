@@ -43,7 +43,7 @@ finish
 start write-crash
 copy_root disk
 boot --rwroot "$work/disk" -p "test=files end=panic"
-status 3
+status $panic_status
 expect "e2fsck cannot recover the journal" sh -c "e2fsck -p '$work/disk' >>'$log' 2>&1 || [ \$? = 1 ]"
 files_match "$work/disk"
 finish

@@ -17,7 +17,8 @@ CODE(firmware, ".code16",
      "jmp 1b\n");
 
 /* At the reset vector, 16 bytes below the end. */
-CODE(reset_vector, ".code16", "jmp . - 0xfff0\n");
+/* A jump to where the segment begins, in bytes: assemblers differ in what they take for it. */
+CODE(reset_vector, ".code16", ".byte 0xe9, 0x0d, 0x00\n");
 
 static void fill(struct cv_rom *rom)
 {

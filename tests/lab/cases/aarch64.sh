@@ -101,8 +101,8 @@ if [ "$GIC" = 3 ]; then
 		sh -c "! sed -n 's/^LAB interrupt //p' '$log' | grep -v -q ITS-MSI"
 	has intc "GICv3"
 else
-	has interrupt '^virtio[0-9] GICv2 [1-9]'
-	has intc "GICv2"
+	has interrupt '^virtio[0-9] GIC-0 [1-9]'
+	has intc "GIC-0"
 fi
 finish
 

@@ -79,15 +79,18 @@ stale_told:
 mark:
 	.byte	FRESH
 
-/* CS is where no real mode reaches, until the first far jump. */
+/* CS is where no real mode reaches, until the first far jump. Close to the reset vector, since not
+ * every assembler jumps around the end of a segment. */
+	.org	0xff80
 above:
 	xorw	%ax, %ax
 	movw	%ax, %ss
 	movw	$0x7000, %sp
 	movb	$USED, %cs:mark
 	cmpb	$FRESH, %cs:mark
-	jne	written
+	jne	5f
 	ljmp	$0xf000, $below
+5:	ljmp	$0xf000, $written
 
 	.org	0xfff0
 	jmp	above

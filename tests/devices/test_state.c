@@ -31,10 +31,10 @@ static const char *options_of(const struct cv_class *cls)
 
 	if (strcmp(cls->name, "console") == 0)
 		return "ports=3,name1=one,name2=two";
-	if (strcmp(cls->name, "block") != 0)
+	if (strcmp(cls->name, "block") != 0 && strcmp(cls->name, "cfi-flash") != 0)
 		return "";
 	fd = memfd_create("disk", 0);
-	ck_assert_int_eq(ftruncate(fd, 65536), 0);
+	ck_assert_int_eq(ftruncate(fd, 256 << 10), 0);
 	snprintf(text, sizeof(text), "path=/proc/self/fd/%d", fd);
 	return text;
 }

@@ -5,8 +5,8 @@
  * makes the target; a %d in the options is a pipe that the script writes to.
  *
  * Each step is one byte: operation in the low 3 bits, length in the next 2;
- * accesses take an offset byte (two where a device has more registers) and, to
- * write, the value.
+ * accesses take an offset byte (two or four where a device has more registers)
+ * and, to write, the value.
  */
 #ifndef CV_TESTS_REGS_FUZZ_H
 #define CV_TESTS_REGS_FUZZ_H
@@ -87,7 +87,7 @@ static inline uint64_t fuzz_offset(const struct rdev *d, struct script *s)
 {
 	uint64_t span = d->cls->regs->span;
 
-	return script_take(s, span > 256 ? 2 : 1) % (span + 1);
+	return script_take(s, span > 65536 ? 4 : span > 256 ? 2 : 1) % (span + 1);
 }
 
 static inline void fuzz_step(struct rdev *d, struct script *s, int feed)

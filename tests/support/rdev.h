@@ -4,8 +4,8 @@
  * here; across the process boundary: at the other end of a socket, in a thread;
  * or in a jailed process (child.h), which has a clock and a line of its own: time
  * only passes there, and what LINE says of the line's level is not looked at. Those
- * that ask the VM for something, or have no policy, are never there: acpi-pm, cmos,
- * i8042, pl030, pl031, pl061, pvpanic, reset.
+ * that ask the VM for something, or have no policy, are never there: acpi-pm, cfi-flash,
+ * cmos, i8042, pl030, pl031, pl061, pvpanic, reset.
  */
 #ifndef CV_TESTS_RDEV_H
 #define CV_TESTS_RDEV_H
